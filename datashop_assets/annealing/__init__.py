@@ -1,0 +1,1 @@
+"""short training runs that show what the data is worth."""

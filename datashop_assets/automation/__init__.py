@@ -1,0 +1,1 @@
+"""sensors, schedules and jobs."""

@@ -1,0 +1,1 @@
+"""an encoder and a head that imitate the rater."""

@@ -1,0 +1,1 @@
+"""landing files to documents."""

@@ -1,0 +1,1 @@
+"""text to vector, once for all lenses."""

@@ -1,0 +1,1 @@
+"""scores to a cut-off, a filtered dataset and a release."""

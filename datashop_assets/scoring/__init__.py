@@ -1,0 +1,1 @@
+"""the classifier over the whole corpus."""

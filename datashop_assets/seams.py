@@ -1,0 +1,64 @@
+"""The seams of datashop: the few protocols behind which everything that touches the world stands.
+
+What belongs here: protocols of one to three methods. Their real implementations and their scripted fakes live in
+`resources/`; the stages know only these.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datashop_assets.rating.lens import Lens
+from datashop_assets.records import Judgement
+
+
+class Rater(Protocol):
+    """An LLM with its settings. `id` is a content id: the same id gives comparable judgements."""
+
+    @property
+    def id(self) -> str: ...
+
+    def rate(self, lens: Lens, texts: Sequence[str]) -> Iterator[Judgement]:
+        """Judge the texts through the lens, one judgement a text, in order, as they become available.
+
+        A text that cannot be judged yields a judgement with a null score and a reason. Raises only where no
+        text at all can be judged (endpoint unreachable, model missing), naming what to do.
+        """
+        ...
+
+
+class Encoder(Protocol):
+    """Text to vector. `id` is a content id of the weights, pooling, normalisation and truncation."""
+
+    @property
+    def id(self) -> str: ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed the texts: float32 of shape [texts, dimension], in order."""
+        ...
+
+
+class Launcher(Protocol):
+    """Runs a worker script in another process, environment or pod and waits for it."""
+
+    def run(self, worker: str, extras: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
+        """Run `datashop_assets.workers.<worker>` with `extras`; return the metadata that it reported.
+
+        Raises where the worker fails, with its last lines of output and what to change.
+        """
+        ...
+
+
+class ModelStore(Protocol):
+    """Keeps model directories under content-addressed names; a name once put never changes."""
+
+    def put(self, name: str, directory: Path) -> str:
+        """Store a finished directory; return its URI. All or nothing; storing the same name again is a no-op."""
+        ...
+
+    def fetch(self, uri: str) -> Path:
+        """A local directory with the model's files. Raises FileNotFoundError naming the URI."""
+        ...

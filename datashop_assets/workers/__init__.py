@@ -1,0 +1,1 @@
+"""entry points that run in another process, environment or pod."""

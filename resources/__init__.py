@@ -1,0 +1,1 @@
+"""Everything that touches the world: storage, landing areas, models, processes, the environment."""

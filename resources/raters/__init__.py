@@ -1,0 +1,1 @@
+"""Raters: the ways to get a judgement from an LLM."""
