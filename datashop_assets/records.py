@@ -331,6 +331,21 @@ class CrawlFile:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """An ordered bundle of crawl files, immutable once registered. Its key starts with its dataset."""
+
+    dataset: str
+    shard: str
+    sequence: int
+    files: tuple[CrawlFile, ...]
+    pool_only: bool = False
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
 class Judgement:
     """One rating of one document: a score on the lens's scale, or null with the reason of the failure.
 
