@@ -4,15 +4,52 @@ What belongs here: protocols of one to three methods. Their real implementations
 `resources/`; the stages know only these.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Judgement
+from datashop_assets.records import Judgement, TableSpec
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one commit to a table did. `version` is the table version that it made."""
+
+    table: str
+    version: int
+    rows: int
+
+
+class Lake(Protocol):
+    """The tables. A commit is all or nothing and replaces exactly the cells that it names."""
+
+    def scan(self, table: TableSpec, where: Mapping[str, Collection[str]] | None = None) -> pl.LazyFrame:
+        """The table's rows with the declared schema, of the given partition values; empty where nothing is yet."""
+        ...
+
+    def commit(
+        self,
+        table: TableSpec,
+        frame: pl.DataFrame,
+        cells: Sequence[Mapping[str, str]] | None,
+        lineage: Mapping[str, Any],
+    ) -> Commit:
+        """Replace the cells (partition values and, where the table has one, `version`) by the frame's rows.
+
+        A cell without rows is recorded as empty. `cells=None` appends records. Raises SchemaMismatchError or
+        CellMismatchError before anything is written.
+        """
+        ...
+
+    def cells(self, table: TableSpec) -> pl.DataFrame:
+        """What the table has: one row a cell with its partition values, `version` and `rows`; no rows are scanned."""
+        ...
 
 
 class Rater(Protocol):

@@ -1,0 +1,58 @@
+"""The partitions: shards (dynamic), lenses (static), and the grid of both.
+
+What belongs here: the partition definitions, and the translation between Dagster's keys and cells.
+What does not: which cells need work (`lineage.py`).
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from datashop_assets.records import Cell
+
+SHARDS = dg.DynamicPartitionsDefinition(name="shard")
+
+# One run carries one lens x one contiguous stretch of at most this many shards. A cell costs two events of about
+# 25 ms inside a run; a run costs some 10 s to start.
+CELLS_PER_RUN = 256
+RANGES = dg.BackfillPolicy.multi_run(CELLS_PER_RUN)
+
+
+def lens_partitions(lenses: Sequence[str]) -> dg.StaticPartitionsDefinition:
+    return dg.StaticPartitionsDefinition(sorted(lenses))
+
+
+def grid_partitions(lenses: dg.StaticPartitionsDefinition) -> dg.MultiPartitionsDefinition:
+    """The grid. Dagster sorts dimensions by name, so its keys read `<lens>|<shard>`."""
+    return dg.MultiPartitionsDefinition({"lens": lenses, "shard": SHARDS})
+
+
+# Fan-in of the grid to its lens. (`lens` and `shard` to the grid are inferred by Dagster.)
+GRID_TO_LENS = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="lens")
+
+
+def cells_of(context: dg.AssetExecutionContext) -> list[Cell]:
+    """The cells of this run in shard order: crawl order, as shard keys sort. Dagster gives fan-ins in set order."""
+    cells = []
+    for key in context.partition_keys:
+        if isinstance(key, dg.MultiPartitionKey):
+            dimensions = key.keys_by_dimension
+            cells.append(Cell(dimensions["shard"], dimensions["lens"]))
+        else:
+            cells.append(Cell(key))
+    return sorted(cells, key=lambda cell: (cell.lens or "", cell.shard))
+
+
+def partition_key(cell: Cell) -> str:
+    """The cell's partition key as Dagster writes it."""
+    if cell.lens is None:
+        return cell.shard
+    return dg.MultiPartitionKey({"lens": cell.lens, "shard": cell.shard})
+
+
+def range_tags(lens: str | None, first: str, last: str) -> dict[str, str]:
+    """Run tags that ask for a contiguous stretch of shards of one lens."""
+    return {
+        "dagster/asset_partition_range_start": partition_key(Cell(first, lens)),
+        "dagster/asset_partition_range_end": partition_key(Cell(last, lens)),
+    }

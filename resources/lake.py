@@ -1,0 +1,267 @@
+"""The lake: Delta tables on a local path or S3, read with pushdown and replaced cell by cell.
+
+What belongs here: reading and committing the tables of `datashop_assets/records.py`, whatever the stage.
+What does not: what the rows mean (the stages), which cells are wanted (`datashop_assets/lineage.py`), compaction and
+vacuum (`maintenance.py`).
+
+No Dagster IO manager stands between: one that overwrites by partition replaced the whole table when a run covered a
+range of one lens.
+"""
+
+import json
+import random
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from datashop_assets.records import TableSpec
+from datashop_assets.seams import Commit
+
+# Eight writers on one table: at the library's default four commits of 240 failed, with 100 none.
+COMMIT_RETRIES = 100
+# Two writers of the *same* cell conflict for good; each attempt reads the table anew and replaces what it finds.
+REPLACE_ATTEMPTS = 8
+SCHEMA_VERSION = "datashop.schema_version"
+
+
+class LakeError(RuntimeError):
+    """A table that cannot be read or written as declared; the message names it and says what to do."""
+
+
+class SchemaMismatchError(LakeError):
+    """A frame, or the stored table, does not have the declared columns."""
+
+
+class CellMismatchError(LakeError):
+    """A frame holds rows of cells that the commit does not name."""
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _predicate(table: TableSpec, cells: Sequence[Mapping[str, str]]) -> str:
+    """SQL that matches exactly the given cells: one IN list when they differ in one column only."""
+    columns = table.partition_by
+    values = {column: sorted({cell[column] for cell in cells}) for column in columns}
+    product = 1
+    for options in values.values():
+        product *= len(options)
+    if product == len({tuple(cell[c] for c in columns) for cell in cells}):
+        return " AND ".join(f"{c} IN ({', '.join(map(_quoted, values[c]))})" for c in columns)
+    alternatives = {" AND ".join(f"{c} = {_quoted(cell[c])}" for c in columns) for cell in cells}
+    return " OR ".join(f"({alternative})" for alternative in sorted(alternatives))
+
+
+@dataclass(frozen=True)
+class DeltaLake:
+    """`seams.Lake` on Delta tables below `uri` (a local path or s3://bucket/prefix).
+
+    `storage_options` are delta-rs's object store options; they may hold credentials and never appear in `repr`.
+    """
+
+    uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def _options(self) -> dict[str, str]:
+        return dict(self.storage_options)
+
+    def table_uri(self, table: TableSpec) -> str:
+        return f"{self.uri.rstrip('/')}/{table.name}"
+
+    def open(self, table: TableSpec, version: int | None = None) -> DeltaTable | None:
+        """The Delta table, at a version or as it is now; None where nothing was ever committed."""
+        try:
+            return DeltaTable(self.table_uri(table), version=version, storage_options=self._options)
+        except TableNotFoundError:
+            return None
+
+    def version(self, table: TableSpec) -> int | None:
+        """The table's newest version, or None where nothing was ever committed."""
+        stored = self.open(table)
+        return None if stored is None else stored.version()
+
+    def scan(
+        self, table: TableSpec, where: Mapping[str, Collection[str]] | None = None, version: int | None = None
+    ) -> pl.LazyFrame:
+        """See `seams.Lake`; `version` reads the table as it was. Columns added later read as null in old rows."""
+        stored = self.open(table, version)
+        if stored is None:
+            return table.empty().lazy()
+        rows = pl.scan_delta(stored, storage_options=self._options)
+        have = rows.collect_schema()
+        self._check_stored(table, have)
+        for column, values in (where or {}).items():
+            rows = rows.filter(pl.col(column).is_in(list(values)))
+        if table.key is not None:
+            rows = rows.filter(pl.col(table.key).is_not_null())
+        absent = [pl.lit(None, dtype=dtype).alias(c) for c, dtype in table.schema.items() if c not in have]
+        return rows.with_columns(absent).select(list(table.schema))
+
+    def read(
+        self, table: TableSpec, where: Mapping[str, Collection[str]] | None = None, version: int | None = None
+    ) -> pl.DataFrame:
+        """`scan`, collected."""
+        return self.scan(table, where, version).collect()
+
+    def cells(self, table: TableSpec) -> pl.DataFrame:
+        """See `seams.Lake`. Read from the log's file statistics; a cell of mixed versions has version null."""
+        columns = list(table.partition_by)
+        schema: dict[str, Any] = dict.fromkeys(columns, pl.String) | {"version": pl.String, "rows": pl.Int64}
+        stored = self.open(table)
+        if stored is None or not columns:
+            return pl.DataFrame(schema=schema)
+        files = pl.DataFrame(stored.get_add_actions(flatten=True))
+        if files.is_empty():
+            return pl.DataFrame(schema=schema)
+        version = table.version_column
+        low = pl.col(f"min.{version}") if version else pl.lit(None, pl.String)
+        high = pl.col(f"max.{version}") if version else pl.lit(None, pl.String)
+        empty_markers = pl.col(f"null_count.{table.key}") if table.key else pl.lit(0)
+        return (
+            files.select(
+                *(pl.col(f"partition.{c}").alias(c) for c in columns),
+                low.alias("low"),
+                high.alias("high"),
+                (pl.col("num_records") - empty_markers).alias("rows"),
+            )
+            .group_by(columns)
+            .agg(pl.col("low").min(), pl.col("high").max(), pl.col("rows").sum().cast(pl.Int64))
+            .with_columns(version=pl.when(pl.col("low") == pl.col("high")).then("low"))
+            .select(list(schema))
+            .sort(columns)
+        )
+
+    def commit(
+        self,
+        table: TableSpec,
+        frame: pl.DataFrame,
+        cells: Sequence[Mapping[str, str]] | None,
+        lineage: Mapping[str, Any],
+    ) -> Commit:
+        """See `seams.Lake`. The lineage goes into the commit, for people; nothing is planned from it."""
+        rows = self._checked(table, frame)
+        if cells is not None:
+            if not cells:
+                raise CellMismatchError(f"table {table.name}: a replacing commit names at least one cell")
+            rows = self._with_markers(table, rows, cells)
+        about = {f"datashop.{key}": _text(value) for key, value in lineage.items()}
+        about[SCHEMA_VERSION] = str(table.schema_version)
+        properties = CommitProperties(custom_metadata=about, max_commit_retries=COMMIT_RETRIES)
+        for attempt in range(REPLACE_ATTEMPTS):
+            try:
+                self._write(table, rows, cells, properties)
+                break
+            except CommitFailedError as error:
+                if attempt == REPLACE_ATTEMPTS - 1:
+                    raise LakeError(
+                        f"table {table.name}: another writer kept replacing the same cells; "
+                        f"{REPLACE_ATTEMPTS} attempts failed, nothing was written. Run again when it is done."
+                    ) from error
+                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
+        written = self.version(table)
+        assert written is not None
+        return Commit(table.name, written, frame.height)
+
+    def _write(
+        self,
+        table: TableSpec,
+        rows: pl.DataFrame,
+        cells: Sequence[Mapping[str, str]] | None,
+        properties: CommitProperties,
+    ) -> None:
+        stored = self._created(table)
+        have = set(stored.schema().to_arrow().names)
+        how: dict[str, Any] = {"mode": "append"}
+        if cells is not None:
+            how = {"mode": "overwrite", "predicate": _predicate(table, cells)}
+        if added := set(table.schema) - have:
+            how["schema_mode"] = "merge"
+        write_deltalake(
+            stored, rows, **how, writer_properties=WriterProperties(compression="ZSTD"), commit_properties=properties
+        )
+        if added:
+            stored.update_incremental()
+            stored.alter.set_table_properties({SCHEMA_VERSION: str(table.schema_version)}, raise_if_not_exists=False)
+
+    def _created(self, table: TableSpec) -> DeltaTable:
+        """The table, created empty at first use, so that a first replace and a later one take the same path."""
+        stored = self.open(table)
+        if stored is None:
+            try:
+                stored = DeltaTable.create(
+                    self.table_uri(table),
+                    table.empty().to_arrow().schema,
+                    mode="ignore",
+                    partition_by=list(table.partition_by) or None,
+                    configuration={SCHEMA_VERSION: str(table.schema_version)},
+                    storage_options=self._options,
+                    raise_if_key_not_exists=False,
+                )
+            except DeltaError as error:
+                stored = self.open(table)  # another writer created it in the same moment
+                if stored is None:
+                    raise LakeError(
+                        f"table {table.name} cannot be created at {self.table_uri(table)}: {error}"
+                    ) from error
+        self._check_stored(table, pl.scan_delta(stored, storage_options=self._options).collect_schema())
+        return stored
+
+    def _check_stored(self, table: TableSpec, have: pl.Schema) -> None:
+        newer = [column for column in have if column not in table.schema]
+        retyped = [f"{c} is {have[c]}, declared {d}" for c, d in table.schema.items() if c in have and have[c] != d]
+        if newer or retyped:
+            raise SchemaMismatchError(
+                f"table {table.name} at {self.table_uri(table)} does not fit this version of datashop: "
+                + "; ".join(retyped + [f"unknown column {column}" for column in newer])
+                + ". It was written by a newer version: use that one, or another lake."
+            )
+
+    def _checked(self, table: TableSpec, frame: pl.DataFrame) -> pl.DataFrame:
+        wrong = [
+            f"{column}: declared {dtype}, got {frame.schema.get(column, 'no such column')}"
+            for column, dtype in table.schema.items()
+            if frame.schema.get(column) != dtype
+        ] + [f"{column}: not declared" for column in frame.columns if column not in table.schema]
+        if wrong:
+            raise SchemaMismatchError(f"table {table.name}: nothing was written; " + "; ".join(wrong))
+        if table.key is not None and (nulls := frame[table.key].null_count()):
+            raise SchemaMismatchError(f"table {table.name}: nothing was written; {nulls} rows have no {table.key}")
+        return frame.select(list(table.schema))
+
+    def _with_markers(self, table: TableSpec, frame: pl.DataFrame, cells: Sequence[Mapping[str, str]]) -> pl.DataFrame:
+        """The frame plus one row with a null key for every named cell that has no rows."""
+        columns = list(table.partition_by)
+        expected = columns + ([table.version_column] if table.version_column else [])
+        named = {tuple(cell[c] for c in expected) for cell in cells}
+        present = set(frame.select(expected).unique().iter_rows())
+        if stray := sorted(present - named, key=str)[:3]:
+            raise CellMismatchError(
+                f"table {table.name}: nothing was written; rows of {expected} = {stray} are not among the named cells"
+            )
+        absent = sorted(named - present)
+        if not absent:
+            return frame
+        if table.key is None:
+            raise CellMismatchError(f"table {table.name} has no key, so cell {absent[0]} cannot be recorded as empty")
+        markers = pl.DataFrame(absent, schema=dict.fromkeys(expected, pl.String), orient="row")
+        return pl.concat([frame, markers], how="diagonal").select(list(table.schema))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def local_path(uri: str) -> Path | None:
+    """The local folder that a URI names, or None where it is remote."""
+    if uri.startswith("file://"):
+        return Path(uri.removeprefix("file://"))
+    return None if "://" in uri else Path(uri)
