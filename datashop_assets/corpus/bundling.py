@@ -1,0 +1,65 @@
+"""Crawl files to shards: which files make the next shards, and what became of the files of old ones.
+
+What belongs here: pure functions over listings. What does not: listing files (`resources/landing.py`), and storing
+shards and adding partitions (`assets.py` and the automation).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from datashop_assets.project import Landing
+from datashop_assets.records import CrawlFile, Shard
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A registered file that is not what it was; `now` is None where it is gone."""
+
+    shard: str
+    registered: CrawlFile
+    now: CrawlFile | None
+
+
+def bundle(files: Iterable[CrawlFile], registered: Sequence[Shard], landing: Landing, now: float) -> list[Shard]:
+    """The shards that can be registered now, in order; `now` is in epoch seconds.
+
+    Files come in crawl order (by path) and those of registered shards are left out, so files that are added later,
+    wherever their names sort, only ever make new shards. A bundle closes when it has reached `shard_bytes`; a file
+    that is as large by itself is a shard by itself. So a shard of several files has less than twice `shard_bytes`.
+    The last bundle stays open, and its files wait, until its oldest file is `close_after_s` old.
+    """
+    mine = [shard for shard in registered if shard.dataset == landing.dataset]
+    taken = {file.path for shard in mine for file in shard.files}
+    sequence = max((shard.sequence for shard in mine), default=-1) + 1
+    closed: list[tuple[CrawlFile, ...]] = []
+    pending: list[CrawlFile] = []
+
+    def close() -> None:
+        if pending:
+            closed.append(tuple(pending))
+            pending.clear()
+
+    for file in sorted((file for file in files if file.path not in taken), key=lambda file: file.path):
+        if file.bytes >= landing.shard_bytes:
+            close()
+        pending.append(file)
+        if sum(each.bytes for each in pending) >= landing.shard_bytes:
+            close()
+    if pending and now - min(file.modified for file in pending) >= landing.close_after_s:
+        close()
+    return [
+        Shard(landing.dataset, f"{landing.dataset}-{number:05d}", number, bundled, landing.pool_only)
+        for number, bundled in enumerate(closed, start=sequence)
+    ]
+
+
+def changed_files(files: Iterable[CrawlFile], registered: Iterable[Shard], landing: Landing) -> list[ChangedFile]:
+    """Files of the landing's registered shards whose size or etag is another now, or that are gone; for reporting."""
+    listed = {file.path: file for file in files}
+    changes = []
+    for shard in registered:
+        for file in shard.files if shard.dataset == landing.dataset else ():
+            now = listed.get(file.path)
+            if now is None or (now.bytes, now.etag) != (file.bytes, file.etag):
+                changes.append(ChangedFile(shard.shard, file, now))
+    return changes

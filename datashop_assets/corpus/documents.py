@@ -1,0 +1,191 @@
+"""A shard's crawl files to its documents, and to the quarantine of rows that are none.
+
+What belongs here: what makes a row a document, and the version of a shard's documents.
+What does not: file formats (`readers.py`), which files make a shard (`bundling.py`), tables (`assets.py`).
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from datashop_assets.corpus.readers import BadRow, UnreadableFileError, Wanted, read_rows
+from datashop_assets.project import Landing
+from datashop_assets.records import DOCUMENTS, QUARANTINE, CrawlFile, Shard, TableSpec
+
+PARSER_VERSION = 1  # raise it when the same files would give other documents
+
+# Rows that are collected as Python objects before they become a frame; 4,096 documents of 2 kB are 8 MB.
+CHUNK_ROWS = 4096
+
+OpenFile = Callable[[Landing, str], BinaryIO]
+StatFile = Callable[[Landing, str], CrawlFile]
+
+
+class ChangedFileError(ValueError):
+    """A crawl file is no longer the one that was registered; shards are immutable."""
+
+
+@dataclass(frozen=True)
+class ParsedShard:
+    """The outcome of a shard, in the order of its files and rows.
+
+    `documents` and `quarantine` have the columns of their tables but `version`. Every row of every file is in one
+    of the two; blank lines of JSON files are no rows.
+    """
+
+    documents: pl.DataFrame
+    quarantine: pl.DataFrame
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Quarantined rows by reason, most frequent first."""
+        return dict(Counter(self.quarantine["reason"].to_list()).most_common())
+
+
+def documents_version(shard: Shard, landing: Landing) -> str:
+    """Content id of what a shard's documents are made from: its files, how the landing reads them, the parser."""
+    content = [
+        PARSER_VERSION,
+        [[file.path, file.bytes, file.etag] for file in shard.files],
+        [landing.dataset, landing.text_columns, landing.id_column, landing.source_column, landing.max_document_bytes],
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def parse_shard(shard: Shard, landing: Landing, open_file: OpenFile, stat: StatFile | None = None) -> ParsedShard:
+    """Read all files of a shard. `open_file` and `stat` are those of a `resources.landing.LandingArea`.
+
+    A row that is no document is quarantined with its place and a reason of `readers.REASONS`; it never fails the
+    shard. Raises UnreadableFileError where a file is missing or cannot be read at all and, given `stat`,
+    ChangedFileError where a file is not the one that was registered.
+    """
+    documents = _Collector(DOCUMENTS)
+    quarantine = _Collector(QUARANTINE)
+    first_seen: dict[str, str] = {}
+    for file in shard.files:
+        for number, values in _file_rows(file, landing, open_file, stat):
+            place = {"shard": shard.shard, "dataset": shard.dataset, "file": file.path, "row": number}
+            try:
+                document = _document(values, landing)
+                if earlier := first_seen.get(document["id"]):
+                    reason = "duplicate_id" if landing.id_column else "duplicate_text"
+                    raise BadRow(reason, f"{document['id']} stands already in {earlier}")
+            except BadRow as bad:
+                quarantine.add(place | {"reason": bad.reason, "detail": bad.detail})
+                continue
+            first_seen[document["id"]] = f"{file.path} row {number}"
+            documents.add(place | document)
+    return ParsedShard(documents.frame(), quarantine.frame())
+
+
+def _file_rows(
+    file: CrawlFile, landing: Landing, open_file: OpenFile, stat: StatFile | None
+) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
+    columns = (landing.id_column, landing.source_column)
+    wanted = Wanted(landing.text_columns, tuple(c for c in columns if c is not None), landing.max_document_bytes)
+    try:
+        if stat is not None:
+            _check_unchanged(file, stat(landing, file.path))
+        handle = open_file(landing, file.path)
+    except FileNotFoundError as error:
+        raise UnreadableFileError(
+            file.path, f"is gone from {landing.url}", "put it back, or remove its shard from the registry"
+        ) from error
+    with handle:
+        yield from read_rows(file.path, handle, wanted)
+
+
+def _check_unchanged(registered: CrawlFile, now: CrawlFile) -> None:
+    if (registered.bytes, registered.etag) != (now.bytes, now.etag):
+        raise ChangedFileError(
+            f"{registered.path} was registered with {registered.bytes} bytes and etag {registered.etag}, and now has "
+            f"{now.bytes} bytes and etag {now.etag}; restore it, and land the new content under a new name"
+        )
+
+
+def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str, Any]:
+    """The id, source, text and text's figures of one row. Raises BadRow."""
+    if isinstance(values, BadRow):
+        raise values
+    parts = [_text(values, column) for column in landing.text_columns]
+    present = [part for part in parts if part is not None]
+    if not present:
+        raise BadRow("null_text", landing.text_columns)
+    text = "\n\n".join(present)
+    if not text.strip():
+        raise BadRow("empty_text", text)
+    content = text.encode("utf-8")
+    if len(content) > landing.max_document_bytes:
+        raise BadRow("document_too_long", f"{len(content)} bytes of text; max_document_bytes is set lower")
+    sha = hashlib.sha256(content).hexdigest()[:32]
+    return {
+        "id": sha if landing.id_column is None else _id(values, landing.id_column),
+        "source": _source(values, landing),
+        "text": text,
+        "text_sha": sha,
+        "chars": len(text),
+    }
+
+
+def _text(values: Mapping[str, Any], column: str) -> str | None:
+    """The text in a column, sure to be storable; None for null. Raises BadRow."""
+    if column not in values:
+        raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
+    value = values[column]
+    if value is None:
+        return None
+    if not isinstance(value, str | bytes):
+        raise BadRow("wrong_type", f"{column} holds {type(value).__name__}")
+    try:
+        text = value.decode("utf-8") if isinstance(value, bytes) else value
+        text.encode("utf-8")  # JSON can spell half of a surrogate pair, which no table can store
+    except UnicodeError as error:
+        raise BadRow("not_utf8", f"{column}: {error}") from error
+    if "\0" in text:
+        raise BadRow("nul_character", f"{column} at character {text.index(chr(0))}")
+    return text
+
+
+def _id(values: Mapping[str, Any], column: str) -> str:
+    value = values.get(column)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    text = _text(values, column)
+    if not text:
+        raise BadRow("null_id", column)
+    return text
+
+
+def _source(values: Mapping[str, Any], landing: Landing) -> str:
+    """The row's source; the dataset where the landing names no column for it, or the row's source is null."""
+    if landing.source_column is None:
+        return landing.dataset
+    return _text(values, landing.source_column) or landing.dataset
+
+
+@dataclass
+class _Collector:
+    """Collects rows of one table, turning every few thousand into a frame, which is several times smaller."""
+
+    table: TableSpec
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+        if len(self.rows) == CHUNK_ROWS:
+            self._close_chunk()
+
+    def frame(self) -> pl.DataFrame:
+        self._close_chunk()
+        return pl.concat(self.frames)
+
+    def _close_chunk(self) -> None:
+        schema = {name: kind for name, kind in self.table.columns.items() if name != "version"}
+        self.frames.append(pl.DataFrame(self.rows, schema=schema))
+        self.rows = []
