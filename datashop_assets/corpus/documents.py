@@ -115,10 +115,10 @@ def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str,
     parts = [_text(values, column) for column in landing.text_columns]
     present = [part for part in parts if part is not None]
     if not present:
-        raise BadRow("null_text", landing.text_columns)
+        raise BadRow("null_text", ", ".join(landing.text_columns))
     text = "\n\n".join(present)
     if not text.strip():
-        raise BadRow("empty_text", text)
+        raise BadRow("empty_text", f"{len(text)} white-space characters")
     content = text.encode("utf-8")
     if len(content) > landing.max_document_bytes:
         raise BadRow("document_too_long", f"{len(content)} bytes of text; max_document_bytes is set lower")

@@ -57,11 +57,10 @@ class BadRow(ValueError):  # noqa: N818 - a row is quarantined with it, nothing 
     """Why one row is not a document: a code of `REASONS`, and what was seen, safe to store and to show."""
 
     def __init__(self, reason: str, seen: object) -> None:
-        detail = ascii(seen)
+        detail = str(seen).encode("utf-8", "backslashreplace").decode()
+        cut = f"{detail[:DETAIL_CHARS]}... ({len(detail)} characters)"
         self.reason = reason
-        self.detail = (
-            detail if len(detail) <= DETAIL_CHARS else f"{detail[:DETAIL_CHARS]}... ({len(detail)} characters)"
-        )
+        self.detail = detail if len(detail) <= DETAIL_CHARS else cut
         super().__init__(f"{reason}: {self.detail}")
 
 
@@ -185,13 +184,14 @@ FORMATS: Mapping[str, Reader] = {
 
 
 def _parse_json(line: bytes) -> Mapping[str, Any] | BadRow:
+    start = line[:80].decode("utf-8", "replace")
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        return BadRow("not_utf8", line[max(error.start - 20, 0) : error.start + 20])
+        return BadRow("not_utf8", f"byte {error.start} of {start}")
     except (ValueError, RecursionError) as error:  # RecursionError: brackets nested by the thousand
-        return BadRow("invalid_json", f"{error}: {line[:80].decode('utf-8', 'replace')}")
-    return value if isinstance(value, dict) else BadRow("not_an_object", value)
+        return BadRow("invalid_json", f"{error}: {start}")
+    return value if isinstance(value, dict) else BadRow("not_an_object", start)
 
 
 def _check_schema(schema: pa.Schema, wanted: Wanted) -> None:
