@@ -4,10 +4,9 @@ What belongs here: the partition definitions, and the translation between Dagste
 What does not: which cells need work (`lineage.py`).
 """
 
-from collections.abc import Sequence
-
 import dagster as dg
 
+from datashop_assets.graph import Graph
 from datashop_assets.records import Cell
 
 SHARDS = dg.DynamicPartitionsDefinition(name="shard")
@@ -18,13 +17,18 @@ CELLS_PER_RUN = 256
 RANGES = dg.BackfillPolicy.multi_run(CELLS_PER_RUN)
 
 
-def lens_partitions(lenses: Sequence[str]) -> dg.StaticPartitionsDefinition:
-    return dg.StaticPartitionsDefinition(sorted(lenses))
+def lens_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
+    return dg.StaticPartitionsDefinition(sorted(graph.lenses))
 
 
-def grid_partitions(lenses: dg.StaticPartitionsDefinition) -> dg.MultiPartitionsDefinition:
+def annealed_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
+    """The lenses whose candidate is annealed and evaluated."""
+    return dg.StaticPartitionsDefinition(graph.annealed)
+
+
+def grid_partitions(graph: Graph) -> dg.MultiPartitionsDefinition:
     """The grid. Dagster sorts dimensions by name, so its keys read `<lens>|<shard>`."""
-    return dg.MultiPartitionsDefinition({"lens": lenses, "shard": SHARDS})
+    return dg.MultiPartitionsDefinition({"lens": lens_partitions(graph), "shard": SHARDS})
 
 
 # Fan-in of the grid to its lens. (`lens` and `shard` to the grid are inferred by Dagster.)
@@ -41,6 +45,14 @@ def cells_of(context: dg.AssetExecutionContext) -> list[Cell]:
         else:
             cells.append(Cell(key))
     return sorted(cells, key=lambda cell: (cell.lens or "", cell.shard))
+
+
+def cells_by_lens(context: dg.AssetExecutionContext) -> dict[str, list[Cell]]:
+    """The cells of this run of a grid asset, lens by lens, each in crawl order."""
+    grouped: dict[str, list[Cell]] = {}
+    for cell in cells_of(context):
+        grouped.setdefault(str(cell.lens), []).append(cell)
+    return grouped
 
 
 def partition_key(cell: Cell) -> str:

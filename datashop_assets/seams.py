@@ -51,6 +51,10 @@ class Lake(Protocol):
         """What the table has: one row a cell with its partition values, `version` and `rows`; no rows are scanned."""
         ...
 
+    def version(self, table: TableSpec) -> int | None:
+        """The table's newest version, or None where nothing was ever committed."""
+        ...
+
 
 class Rater(Protocol):
     """An LLM with its settings. `id` is a content id: the same id gives comparable judgements."""

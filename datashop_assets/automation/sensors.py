@@ -1,0 +1,102 @@
+"""Sensors: new crawl files become shards; stale cells become runs.
+
+What belongs here: the translation of work into run requests, and what counts as already asked for. What does not: finding
+files (`corpus/registration.py`), finding work (`reconcile.py`).
+"""
+
+import time
+from collections.abc import Sequence
+
+import dagster as dg
+
+from datashop_assets.automation.reconcile import Work, stale_work
+from datashop_assets.corpus.registration import register_new_shards
+from datashop_assets.graph import Graph
+from datashop_assets.partitions import SHARDS, range_tags
+from datashop_assets.seams import Encoder, Lake
+from resources.landing import LandingArea
+
+WORK_TAG = "datashop/work"
+# At most this many runs are outstanding; the rest waits for the next tick.
+RUNS_OUTSTANDING = 8
+# The same work is asked for again at the earliest after this long, so that a cell that fails does not fail for ever.
+COOL_DOWN_S = 3600
+OUTSTANDING = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def register_and_add_partitions(
+    instance: dg.DagsterInstance, lake: Lake, graph: Graph, landing: LandingArea, lineage: dict[str, str]
+) -> tuple[dict[str, object], list[str]]:
+    """Register new shards; return facts about the landings and the keys that Dagster does not know yet, in order.
+
+    A crash between registering and adding the keys is healed here: every registered shard becomes a partition.
+    """
+    found = register_new_shards(lake, graph.project, landing.list_files, time.time(), lineage)
+    known = set(instance.get_dynamic_partitions(str(SHARDS.name)))
+    missing = [shard.shard for shard in found.shards if shard.shard not in known]
+    if found.new:
+        instance.report_runless_asset_event(dg.AssetMaterialization("landing_files", metadata=found.facts))
+    return found.facts, missing
+
+
+def run_request(work: Work, bucket: int) -> dg.RunRequest:
+    stretch = work.stretch
+    return dg.RunRequest(
+        run_key=f"{work.key}:{bucket}",
+        asset_selection=[dg.AssetKey(name) for name in work.assets],
+        tags={**range_tags(stretch.lens, stretch.first, stretch.last), WORK_TAG: work.target},
+    )
+
+
+def build_sensors(graph: Graph) -> Sequence[dg.SensorDefinition]:
+    """The sensors of a project."""
+
+    @dg.sensor(
+        name="landing_sensor",
+        target=dg.AssetSelection.assets("documents"),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Bundles new crawl files, in crawl order, into shards and adds them as partitions.",
+    )
+    def landing_sensor(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], landing: dg.ResourceParam[LandingArea]
+    ) -> dg.SensorResult | dg.SkipReason:
+        facts, missing = register_and_add_partitions(
+            context.instance, lake, graph, landing, {"asset": "landing_files", "run_id": "landing_sensor"}
+        )
+        if facts["changed or vanished files"]:
+            context.log.warning("files changed or vanished after registration: %s", facts["changed or vanished files"])
+        if not missing:
+            return dg.SkipReason(f"no new shards; {facts['shards']} are registered")
+        return dg.SensorResult(dynamic_partitions_requests=[SHARDS.build_add_request(missing)])
+
+    @dg.sensor(
+        name="reconcile_sensor",
+        target=dg.AssetSelection.assets("documents", "embeddings", "scores", "filtered_documents"),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Compares what is wanted (registered shards, promoted classifiers, cut-offs) with what the tables have, and "
+            "asks for runs over the stale stretches. Never spends on raters."
+        ),
+    )
+    def reconcile_sensor(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], encoder: dg.ResourceParam[Encoder]
+    ) -> dg.SensorResult | dg.SkipReason:
+        shards = list(context.instance.get_dynamic_partitions(str(SHARDS.name)))
+        work = stale_work(lake, graph, encoder.id, shards)
+        running = context.instance.get_runs(dg.RunsFilter(statuses=OUTSTANDING))
+        asked = {run.tags[WORK_TAG] for run in running if WORK_TAG in run.tags}
+        due = [item for item in work if item.target not in asked][: max(0, RUNS_OUTSTANDING - len(asked))]
+        if not due:
+            return dg.SkipReason(f"{len(work)} stretches are stale, {len(asked)} runs are under way")
+        bucket = int(time.time() // COOL_DOWN_S)
+        return dg.SensorResult(run_requests=[run_request(item, bucket) for item in due])
+
+    return [landing_sensor, reconcile_sensor]

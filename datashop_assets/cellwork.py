@@ -1,0 +1,118 @@
+"""Bringing the cells of one table up to date: skip what is at its wanted version, produce the rest, commit in batches.
+
+What belongs here: the one loop that every partitioned asset runs. What does not: what a stage computes for a cell (its
+own modules), how a version is made (`lineage.py`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from datashop_assets.records import Cell, TableSpec
+from datashop_assets.seams import Lake
+
+
+@dataclass(frozen=True)
+class Produced:
+    """A cell's rows, without its partition values and version, and what people should know of it."""
+
+    rows: pl.DataFrame
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell in this run. `table_version` is null where it was skipped."""
+
+    cell: Cell
+    version: str
+    rows: int
+    skipped: bool
+    table_version: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table and how its cells are addressed: `keys` gives a cell's partition values."""
+
+    table: TableSpec
+    keys: Callable[[Cell], Mapping[str, str]] = lambda cell: {"shard": cell.shard}
+
+
+def have(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, tuple[str | None, int]]:
+    """Version and row count of each of the cells that the table has."""
+    columns = list(target.table.partition_by)
+    known = {
+        tuple(row[c] for c in columns): (row["version"], row["rows"]) for row in lake.cells(target.table).to_dicts()
+    }
+    addresses = {cell: tuple(target.keys(cell)[c] for c in columns) for cell in cells}
+    return {cell: known[address] for cell, address in addresses.items() if address in known}
+
+
+class CellsFailedError(RuntimeError):
+    """Some cells of a run could not be made; the others were committed. The message names each one and its cause."""
+
+    def __init__(self, failures: Mapping[Cell, Exception]) -> None:
+        self.failures = dict(failures)
+        lines = [f"  {cell.lens + ' | ' if cell.lens else ''}{cell.shard}: {error}" for cell, error in failures.items()]
+        super().__init__(
+            f"{len(failures)} of the run's cells failed; all others are committed. Mend these and run again, only "
+            "they will be computed:\n" + "\n".join(lines)
+        )
+
+
+def refresh(
+    lake: Lake,
+    target: Target,
+    wanted: Mapping[Cell, str],
+    produce: Callable[[Cell], Produced],
+    lineage: Mapping[str, Any],
+    *,
+    batch_cells: int = 16,
+    tolerate: tuple[type[Exception], ...] = (),
+) -> Iterator[Outcome]:
+    """Bring the wanted cells up to date, yielding each one's outcome once its commit stands.
+
+    Cells already at their wanted version are not computed again. At most `batch_cells` cells share a commit, so a
+    killed run loses at most that much and never leaves half a cell. An error in `tolerate` concerns its own cell: the
+    others go on, and CellsFailedError names the failed ones at the end. Any other error ends the run at once.
+    """
+    known = have(lake, target, list(wanted))
+    failures: dict[Cell, Exception] = {}
+    batch: list[tuple[Cell, Produced]] = []
+    for cell, version in wanted.items():
+        if cell in known and known[cell][0] == version:
+            yield Outcome(cell, version, known[cell][1], skipped=True)
+            continue
+        try:
+            batch.append((cell, produce(cell)))
+        except tolerate as error:
+            failures[cell] = error
+        if len(batch) >= batch_cells:
+            yield from _commit(lake, target, wanted, batch, lineage)
+            batch = []
+    if batch:
+        yield from _commit(lake, target, wanted, batch, lineage)
+    if failures:
+        raise CellsFailedError(failures)
+
+
+def _commit(
+    lake: Lake,
+    target: Target,
+    wanted: Mapping[Cell, str],
+    batch: Sequence[tuple[Cell, Produced]],
+    lineage: Mapping[str, Any],
+) -> Iterator[Outcome]:
+    cells = [{**target.keys(cell), "version": wanted[cell]} for cell, _ in batch]
+    frames = [
+        produced.rows.with_columns(**{name: pl.lit(value, pl.String) for name, value in address.items()})
+        for (_, produced), address in zip(batch, cells, strict=True)
+    ]
+    frame = pl.concat(frames).select(list(target.table.schema))
+    commit = lake.commit(target.table, frame, cells, lineage)
+    for cell, produced in batch:
+        yield Outcome(cell, wanted[cell], produced.rows.height, False, commit.version, produced.facts)

@@ -1,0 +1,61 @@
+"""The definitions: a project and a profile in, Dagster's `Definitions` out.
+
+What belongs here: assembly. What does not: any asset, check, job or sensor (they live with their stage and in
+`automation/`). Importing this module loads no model library, touches no network and lists no storage.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.annealing.assets import annealing_assets
+from datashop_assets.automation.jobs import build_jobs
+from datashop_assets.automation.sensors import build_sensors
+from datashop_assets.classifier.assets import classifier_assets
+from datashop_assets.classifier.checks import classifier_checks
+from datashop_assets.corpus.assets import corpus_assets
+from datashop_assets.corpus.checks import corpus_checks
+from datashop_assets.embedding.assets import embedding_assets
+from datashop_assets.embedding.checks import embedding_checks
+from datashop_assets.evaluation.assets import evaluation_assets
+from datashop_assets.evaluation.checks import evaluation_checks
+from datashop_assets.annealing.checks import annealing_checks
+from datashop_assets.filtering.assets import filtering_assets
+from datashop_assets.filtering.checks import filtering_checks
+from datashop_assets.graph import load_graph
+from datashop_assets.rating.assets import rating_assets
+from datashop_assets.rating.checks import rating_checks
+from datashop_assets.scoring.assets import scoring_assets
+from datashop_assets.scoring.checks import scoring_checks
+from resources.profiles import Profile, build_resources, profile_from_environment, project_of
+
+STAGES = (
+    (corpus_assets, corpus_checks),
+    (embedding_assets, embedding_checks),
+    (rating_assets, rating_checks),
+    (classifier_assets, classifier_checks),
+    (scoring_assets, scoring_checks),
+    (filtering_assets, filtering_checks),
+    (annealing_assets, annealing_checks),
+    (evaluation_assets, evaluation_checks),
+)
+
+
+def build_defs(profile: Profile, overrides: dict[str, Any] | None = None) -> dg.Definitions:
+    """The definitions of the profile's project; `overrides` replaces resources, e.g. by fakes in a test.
+
+    Raises ProjectError or LensError where the project file or a lens folder cannot be used.
+    """
+    project = project_of(profile)
+    graph = load_graph(project)
+    return dg.Definitions(
+        assets=[asset for build, _ in STAGES for asset in build(graph)],
+        asset_checks=[check for _, build in STAGES for check in build(graph)],
+        jobs=build_jobs(graph),
+        sensors=build_sensors(graph),
+        resources=build_resources(profile, project) | (overrides or {}),
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs(profile_from_environment())

@@ -1,0 +1,50 @@
+"""What every stage's assets are built from: the project, its enabled lenses and its code versions.
+
+What belongs here: choices that follow from the project file alone. What does not: Dagster objects (`partitions.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from datashop_assets.lineage import content_id
+from datashop_assets.project import LensSettings, Project, ProjectError
+from datashop_assets.rating.lens import Lens, load_lenses
+
+SHIPPED_LENSES = Path(__file__).parent / "lenses"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A project with its enabled lenses loaded."""
+
+    project: Project
+    lenses: Mapping[str, Lens]
+
+    def settings(self, lens: str) -> LensSettings:
+        return self.project.lenses[lens]
+
+    @property
+    def annealed(self) -> list[str]:
+        """The lenses that ask for a candidate to be annealed and evaluated."""
+        return sorted(name for name, settings in self.project.lenses.items() if settings.anneal)
+
+    @property
+    def lens_code_version(self) -> str:
+        return content_id({name: lens.version for name, lens in self.lenses.items()})
+
+    @property
+    def recipe_code_version(self) -> str:
+        recipes = {name: settings.recipe.version for name, settings in self.project.lenses.items()}
+        return content_id(recipes, self.project.encoder.version)
+
+
+def load_graph(project: Project) -> Graph:
+    """Load the enabled lenses. Raises ProjectError naming a lens that no library has, LensError for a bad folder."""
+    library = load_lenses([SHIPPED_LENSES, *map(Path, project.lens_folders)])
+    if unknown := sorted(set(project.lenses) - set(library)):
+        raise ProjectError(
+            f"the project enables lenses {unknown} that no lens folder holds; known: {sorted(library)}. "
+            "Add the folder, or list its library under lens_folders."
+        )
+    return Graph(project, {name: library[name] for name in sorted(project.lenses)})
