@@ -1,0 +1,125 @@
+"""Listing and opening crawl files on local disks and in stores."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+import pytest
+
+from datashop_assets.project import Landing
+from resources.landing import FsspecLandingArea, LandingError
+
+
+def landing(url: object) -> Landing:
+    return Landing(dataset="web", url=str(url))
+
+
+def paths(root: Path) -> list[str]:
+    return [file.path for file in FsspecLandingArea().list_files(landing(root))]
+
+
+def put(root: Path, *names: str, content: bytes = b"{}\n") -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+
+def test_crawl_order_is_the_order_of_the_paths(tmp_path: Path) -> None:
+    put(tmp_path, "crawl-2/part-0.jsonl", "crawl-1/part-1.parquet", "crawl-1/part-0.jsonl.zst", "a.jsonl.gz")
+    assert paths(tmp_path) == [
+        "a.jsonl.gz",
+        "crawl-1/part-0.jsonl.zst",
+        "crawl-1/part-1.parquet",
+        "crawl-2/part-0.jsonl",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(".hidden.jsonl", id="hidden file"),
+        pytest.param(".crawl.unfinished/part-0.jsonl", id="in a hidden folder"),
+        pytest.param("_SUCCESS", id="job marker"),
+        pytest.param("_temporary/0/part-0.parquet", id="in a job's working folder"),
+        pytest.param("part-0.jsonl.tmp", id="temporary name"),
+        pytest.param("part-0.parquet.part", id="half downloaded"),
+        pytest.param("saved/state.json", id="bookkeeping of a saved dataset"),
+        pytest.param("saved/dataset_info.json", id="description of a saved dataset"),
+        pytest.param("saved/cache-0123.arrow", id="cache beside a saved dataset"),
+    ],
+)
+def test_what_is_no_crawl_file(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "saved/state.json", "saved/data-00000-of-00001.arrow", name)
+    area = FsspecLandingArea()
+    assert paths(tmp_path) == ["saved/data-00000-of-00001.arrow"]
+    assert area.unknown_files(landing(tmp_path)) == []
+
+
+def test_files_of_unknown_format_are_not_listed_but_named(tmp_path: Path) -> None:
+    put(tmp_path, "README.md", "part-0.csv", "part-0.jsonl")
+    assert paths(tmp_path) == ["part-0.jsonl"]
+    assert FsspecLandingArea().unknown_files(landing(tmp_path)) == ["README.md", "part-0.csv"]
+
+
+def test_the_etag_of_a_local_file_changes_with_its_content(tmp_path: Path) -> None:
+    area = FsspecLandingArea()
+    put(tmp_path, "a.jsonl", content=b"one")
+    (before,) = area.list_files(landing(tmp_path))
+    assert area.list_files(landing(tmp_path)) == [before]
+    assert area.stat(landing(tmp_path), "a.jsonl") == before
+    put(tmp_path, "a.jsonl", content=b"two")
+    os.utime(tmp_path / "a.jsonl", ns=(0, int(before.modified * 1e9) + 5_000_000))
+    (after,) = area.list_files(landing(tmp_path))
+    assert after.bytes == before.bytes
+    assert after.etag != before.etag
+
+
+def test_modified_is_in_epoch_seconds(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl")
+    os.utime(tmp_path / "a.jsonl", (1_700_000_000, 1_700_000_000))
+    (file,) = FsspecLandingArea().list_files(landing(tmp_path))
+    assert file.modified == 1_700_000_000
+
+
+def test_a_store_is_listed_and_read_like_a_folder() -> None:
+    root = f"memory://landing-{uuid4().hex}"
+    with fsspec.open(f"{root}/crawl/a.jsonl", "wb") as file:
+        file.write(b"content")
+    area = FsspecLandingArea()
+    (listed,) = area.list_files(landing(root))
+    assert (listed.path, listed.bytes) == ("crawl/a.jsonl", 7)
+    assert listed.modified > 1_600_000_000
+    assert area.stat(landing(root), "crawl/a.jsonl") == listed
+    with area.open_file(landing(root), listed.path) as opened:
+        assert opened.read() == b"content"
+
+
+def test_a_file_added_later_to_a_store_is_seen() -> None:
+    root, area = f"memory://landing-{uuid4().hex}", FsspecLandingArea()
+    for name in ("a.jsonl", "b.jsonl"):
+        with fsspec.open(f"{root}/{name}", "wb") as file:
+            file.write(b"{}")
+        assert area.list_files(landing(root))[-1].path == name
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        pytest.param("/no/such/folder", "nothing at /no/such/folder", id="missing folder"),
+        pytest.param("memory://never-written", "nothing at memory://never-written", id="empty place in a store"),
+        pytest.param("swift://bucket/crawl", "cannot be used", id="unknown protocol"),
+        pytest.param("dropbox://crawl", "pip install dropboxdrivefs", id="driver that is not installed"),
+    ],
+)
+def test_a_place_that_cannot_be_listed_says_why(url: str, message: str) -> None:
+    with pytest.raises(LandingError, match=message) as caught:
+        FsspecLandingArea().list_files(landing(url))
+    assert "'web'" in str(caught.value)
+
+
+def test_a_missing_file_is_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        FsspecLandingArea().open_file(landing(tmp_path), "gone.jsonl")
+    with pytest.raises(FileNotFoundError):
+        FsspecLandingArea().stat(landing(tmp_path), "gone.jsonl")
