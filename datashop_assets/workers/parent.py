@@ -1,0 +1,50 @@
+"""What every worker does first: set up Pipes and see to it that no worker outlives its orchestrator.
+
+What belongs here: the frame around a worker's work. What does not: the work (`anneal.py`, `evaluate.py`).
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+PARENT_VARIABLE = "DATASHOP_PARENT_PID"
+ORPHANED = 70  # exit code: the orchestrator is gone
+POLL_SECONDS = 1.0
+
+
+def watch_parent() -> None:
+    """End this process within a second or two of its parent's death, where the launcher named the parent.
+
+    A killed orchestrator cannot tell its worker; without this the worker would train on for hours, and a retry
+    would train beside it into the same folder. Reading the parent's pid works on every POSIX system, also where
+    the parent was one thread of a larger process.
+    """
+    named = os.environ.get(PARENT_VARIABLE)
+    if named is None:
+        return
+    parent = int(named)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        sys.stderr.write(f"the orchestrator (pid {parent}) is gone: this worker ends\n")
+        sys.stderr.flush()
+        os._exit(ORPHANED)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def run_worker(work: Callable[[Mapping[str, Any], Callable[[str], None]], Mapping[str, Any]]) -> None:
+    """Run `work(extras, say)` inside a Pipes session and report the mapping that it returns.
+
+    `say` sends a line to the run's event log. Exceptions go to Dagster through Pipes and end the process with a
+    traceback on stderr.
+    """
+    from dagster_pipes import open_dagster_pipes
+
+    watch_parent()
+    with open_dagster_pipes() as pipes:
+        pipes.report_custom_message(dict(work(pipes.extras, pipes.log.info)))
