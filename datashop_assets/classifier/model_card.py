@@ -1,0 +1,76 @@
+"""The card of an exported classifier: what it is, how to load it, how good it is.
+
+What belongs here: the words. What does not: the files beside it (`export.py`).
+"""
+
+from datashop_assets.classifier.report import Report
+from datashop_assets.project import EncoderSettings
+from datashop_assets.rating.lens import Lens
+
+
+def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: str | None) -> str:
+    """The README.md of the model folder. `native` is why there is no sequence-classification model, or None."""
+    counts = report.counts
+    lines = [
+        "---",
+        "library_name: sentence-transformers",
+        "pipeline_tag: text-classification",
+        f"tags: [text-quality, regression, {lens.name}]",
+        "---",
+        f"# {lens.title}: classifier {report.classifier}",
+        "",
+        f"Predicts the score that a rater gives a document through the lens `{lens.name}`, on a scale from {lens.low} "
+        f"to {lens.high}: {lens.description}",
+        "",
+        f"A linear head on the frozen encoder `{report.encoder}` ({settings.pooling} pooling, "
+        f"{'unit length' if settings.normalize else 'not normalised'}, the first {settings.max_tokens} tokens of a "
+        "text). The score is real-valued and not clipped; round it half to even and clip it for an integer score.",
+        "",
+        "## Use",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        'scores = SentenceTransformer("<this folder>").encode(["a document", "another"])[:, 0]',
+        "```",
+    ]
+    if native is None:
+        lines += [
+            "or, without sentence-transformers:",
+            "```python",
+            "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+            "",
+            'folder = "<this folder>/sequence_classification"',
+            "model = AutoModelForSequenceClassification.from_pretrained(folder)",
+            "tokenizer = AutoTokenizer.from_pretrained(folder)",
+            'batch = tokenizer(["a document"], truncation=True, padding=True, return_tensors="pt")',
+            "scores = model(**batch).logits[:, 0]",
+            "```",
+        ]
+    else:
+        lines += [f"There is no native sequence-classification model: {native}."]
+    lines += [
+        "`head.safetensors` holds the head alone (`weight`, `bias`).",
+        "",
+        "## Quality",
+        f"Trained on {counts.train + counts.validation} rated texts ({counts.validation} of them chose the "
+        f"regularisation, l2 = {report.l2:g}), measured on {counts.held_out} held-out texts that are chosen by a hash "
+        f"of the text. {counts.without_score} rows without a score were left out, {counts.repeats} repeats of a text "
+        "merged. The labels are a rater's judgements: agreement with them is not agreement with people.",
+        "",
+        f"Verdict: **{'passed' if report.verdict.passed else 'failed'}**. {'; '.join(report.verdict.reasons)}.",
+        "",
+        "| metric | value | 95 % interval | n |",
+        "|---|---|---|---|",
+    ]
+    for name, figure in report.figures.items():
+        if figure is not None:
+            lines.append(f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} | {figure.n} |")
+        else:
+            lines.append(f"| {name} | not defined | | |")
+    lines += [
+        "",
+        f"`mae_mean` and `mae_length` are baselines that read no text. Positive means a rounded score of at least "
+        f"{report.positive_at:g}.",
+        *(f"- {note}" for note in report.notes),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,54 @@
+"""The report of a trained classifier: what stands beside the model and what the checks, plots and cards show.
+
+What belongs here: the frozen type and its JSON. What does not: how its figures are made (`metrics.py`, `train.py`).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import TypeAdapter
+
+from datashop_assets.classifier.dataset import Counts
+from datashop_assets.classifier.metrics import Bin
+from datashop_assets.classifier.verdict import Verdict
+from datashop_assets.records import Estimate
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured of one classifier.
+
+    `figures` are on the held-out rows, null where not defined (the notes say why); `mae_mean`, `mae_length` and
+    `mae_gain_over_*` are the baselines. `confusion[i][j]` counts rows with rounded label low + i and rounded
+    prediction low + j. `validation_mae` is of each regularisation that was tried; `l2` is the one taken.
+    """
+
+    classifier: str
+    encoder: str
+    lens: str
+    lens_version: str
+    recipe: str
+    low: int
+    high: int
+    positive_at: float
+    l2: float
+    validation_mae: dict[float, float]
+    counts: Counts
+    figures: dict[str, Estimate | None]
+    notes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    reliability: tuple[Bin, ...]
+    verdict: Verdict
+
+    def to_json(self) -> str:
+        return _adapter().dump_json(self, indent=1).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """Raises pydantic.ValidationError naming every field at fault."""
+        return _adapter().validate_json(text)
+
+
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)

@@ -1,0 +1,208 @@
+"""Pictures for people: small PNGs of classifiers, scores and training runs, in one style.
+
+What belongs here: drawing. What does not: computing what is drawn (the stages), attaching it (`asset_metadata.py`).
+Every function returns PNG bytes of about 480 by 320 pixels, below 40 kB, because metadata keeps them for ever.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from datashop_assets.records import Estimate
+
+# Okabe and Ito's palette: told apart with every common colour blindness.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
+CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
+WIDTH, HEIGHT, DPI = 4.8, 3.2, 100
+STYLE: Any = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+}
+
+
+class ReliabilityBin(Protocol):
+    """Rows of neighbouring predictions."""
+
+    @property
+    def prediction(self) -> float: ...
+    @property
+    def label(self) -> float: ...
+    @property
+    def n(self) -> int: ...
+
+
+def confusion_matrix(matrix: Sequence[Sequence[int]], low: int, title: str = "Held-out rows") -> bytes:
+    """Counts by rounded label (rows, from `low`) and rounded prediction (columns); shades are shares of a row."""
+
+    def draw(axes: Any) -> None:
+        shares = [[count / max(1, sum(row)) for count in row] for row in matrix]
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", origin="lower")
+        ticks = [str(low + step) for step in range(len(matrix))]
+        axes.set_xticks(range(len(matrix)), ticks)
+        axes.set_yticks(range(len(matrix)), ticks)
+        for row, counts in enumerate(matrix):
+            for column, count in enumerate(counts):
+                colour = "white" if shares[row][column] > 0.5 else "#222222"
+                axes.text(column, row, str(count), ha="center", va="center", color=colour if count else "#BBBBBB")
+        axes.grid(False)
+        axes.set(xlabel="prediction, rounded", ylabel="label, rounded", title=title)
+
+    return _picture(draw)
+
+
+def reliability(bins: Iterable[ReliabilityBin], low: float, high: float, title: str = "Calibration") -> bytes:
+    """Mean label against mean prediction of bins of held-out rows; a calibrated classifier lies on the diagonal."""
+
+    def draw(axes: Any) -> None:
+        points = list(bins)
+        axes.plot([low, high], [low, high], color=GREY, linestyle="--", linewidth=1, label="calibrated")
+        axes.plot(
+            [point.prediction for point in points],
+            [point.label for point in points],
+            color=BLUE,
+            marker="o",
+            label=f"{len(points)} bins, {sum(point.n for point in points)} rows",
+        )
+        axes.set(xlabel="mean prediction", ylabel="mean label", title=title)
+        axes.legend(loc="upper left")
+
+    return _picture(draw)
+
+
+def predicted_vs_label(
+    labels: Sequence[float], predictions: Sequence[float], low: float, high: float, title: str = "Held-out rows"
+) -> bytes:
+    """One dot a held-out row."""
+
+    def draw(axes: Any) -> None:
+        axes.plot([low, high], [low, high], color=GREY, linestyle="--", linewidth=1)
+        axes.scatter(labels, predictions, s=14, color=BLUE, alpha=0.45, linewidths=0)
+        axes.set(xlabel="label", ylabel="prediction", title=f"{title} (n={len(labels)})")
+
+    return _picture(draw)
+
+
+def histogram(
+    values: Iterable[float],
+    title: str = "Scores",
+    xlabel: str = "score",
+    lines: Mapping[str, float] | None = None,
+    bins: int = 40,
+) -> bytes:
+    """How many documents have which value; `lines` are named marks, such as a cut-off."""
+    return histograms({"": values}, title, xlabel, lines, bins)
+
+
+def histograms(
+    groups: Mapping[str, Iterable[float]],
+    title: str = "Scores",
+    xlabel: str = "score",
+    lines: Mapping[str, float] | None = None,
+    bins: int = 40,
+) -> bytes:
+    """Several groups of values over the same bins. One group is drawn as counts, more as shares of each group."""
+
+    def draw(axes: Any) -> None:
+        data = {name: list(values) for name, values in groups.items()}
+        together = [value for values in data.values() for value in values]
+        if not together:
+            axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=GREY, transform=axes.transAxes)
+        several = len(data) > 1
+        for colour, (name, values) in zip(_colours(data), data.items(), strict=True):
+            axes.hist(
+                values,
+                bins=bins,
+                range=(min(together), max(together)) if together else (0, 1),
+                weights=[1 / len(values) for _ in values] if several else None,
+                histtype="step" if several else "stepfilled",
+                linewidth=1.5,
+                color=colour,
+                label=f"{name} (n={len(values):,})",
+            )
+        for name, value in (lines or {}).items():
+            axes.axvline(value, color=ORANGE if not several else "#222222", linestyle="--", linewidth=1.5, label=name)
+        axes.set(xlabel=xlabel, ylabel="share" if several else "documents", title=title)
+        if not several:
+            axes.set_title(f"{title} (n={len(together):,})")
+        if several or lines:
+            axes.legend(*_legend(axes, skip_unnamed=not several), loc="best")
+
+    return _picture(draw)
+
+
+def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]], title: str = "Training loss") -> bytes:
+    """One line a model of (step, loss) points."""
+
+    def draw(axes: Any) -> None:
+        for colour, (name, points) in zip(_colours(curves), curves.items(), strict=True):
+            steps, losses = [point[0] for point in points], [point[1] for point in points]
+            axes.plot(steps, losses, color=colour, linewidth=1.6, marker="o", markersize=3, label=name)
+        axes.set(xlabel="step", ylabel="loss (nats a token)", title=title)
+        if curves:
+            axes.legend(loc="best")
+
+    return _picture(draw)
+
+
+def comparison_chart(
+    differences: Mapping[str, Estimate],
+    title: str = "Candidate minus control",
+    xlabel: str = "difference, with 95 % interval",
+) -> bytes:
+    """One row a task: its difference and interval. Grey where the interval holds 0, so that no difference is shown."""
+
+    def draw(axes: Any) -> None:
+        names = list(differences)
+        for row, estimate in enumerate(differences.values()):
+            shown = estimate.low > 0 or estimate.high < 0
+            colour = BLUE if shown else GREY
+            axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
+            axes.plot(estimate.value, row, marker="o", color=colour)
+        axes.axvline(0, color="#222222", linewidth=1)
+        axes.set_yticks(range(len(names)), [f"{name} (n={differences[name].n:,})" for name in names])
+        axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        axes.locator_params(axis="x", nbins=5)
+        axes.set(xlabel=xlabel, title=title)
+
+    return _picture(draw)
+
+
+def markdown_image(png: bytes, alt: str) -> str:
+    """Markdown that holds the picture itself, so that it is shown wherever metadata is."""
+    quiet = alt.replace("[", "(").replace("]", ")")
+    return f"![{quiet}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def _colours(names: Mapping[str, Any]) -> list[str]:
+    return [CYCLE[number % len(CYCLE)] for number in range(len(names))]
+
+
+def _legend(axes: Any, *, skip_unnamed: bool) -> tuple[list[Any], list[str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    kept = [(h, text) for h, text in zip(handles, labels, strict=True) if not (skip_unnamed and text.startswith(" ("))]
+    return [h for h, _ in kept], [text for _, text in kept]
+
+
+def _picture(draw: Any) -> bytes:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    # A Figure of its own, without pyplot: nothing global, so that parallel steps cannot draw into each other.
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
+        draw(figure.add_subplot())
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
+    return buffer.getvalue()

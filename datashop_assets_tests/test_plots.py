@@ -1,0 +1,59 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+
+from datashop_assets import plots
+from datashop_assets.classifier.metrics import reliability_bins
+from datashop_assets.records import Estimate
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 6, 300).astype(float)
+PREDICTIONS = LABELS * 0.8 + RNG.normal(0, 0.7, 300)
+LOSSES = [(float(step), 3 - 0.01 * step) for step in range(200)]
+PICTURES = {
+    "confusion": lambda: plots.confusion_matrix([[100, 20, 3], [4, 0, 6], [0, 0, 0]], 1),
+    "reliability": lambda: plots.reliability(reliability_bins(LABELS, PREDICTIONS), 0, 5),
+    "dots": lambda: plots.predicted_vs_label(LABELS, PREDICTIONS, 0, 5),
+    "histogram": lambda: plots.histogram(PREDICTIONS, lines={"cut-off": 3.1}),
+    "histograms": lambda: plots.histograms({"kept": PREDICTIONS, "dropped": PREDICTIONS[:9], "none": []}),
+    "losses": lambda: plots.loss_curves({"control": LOSSES, "candidate": LOSSES[::2]}),
+    "comparison": lambda: plots.comparison_chart({f"task {n}": Estimate(0.1 * n, -0.1, 0.5, 40) for n in range(8)}),
+    "nothing scored": lambda: plots.histogram([]),
+    "one value": lambda: plots.histogram([2.0, 2.0]),
+    "no curve": lambda: plots.loss_curves({}),
+    "no task": lambda: plots.comparison_chart({}),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_is_a_small_png(name):
+    from PIL import Image
+
+    png = PICTURES[name]()
+    with Image.open(io.BytesIO(png)) as image:
+        assert (image.format, image.size) == ("PNG", (480, 320))
+        assert len(image.convert("RGB").getcolors(maxcolors=480 * 320)) > 2, "the picture is blank"
+    assert len(png) < 40_000
+
+
+def test_a_difference_whose_interval_holds_zero_is_drawn_grey():
+    from PIL import Image
+
+    def holds(png: bytes, colour: str) -> bool:
+        wanted = tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+        with Image.open(io.BytesIO(png)) as image:
+            return wanted in {colour for _, colour in image.convert("RGB").getcolors(maxcolors=480 * 320)}
+
+    assert holds(plots.comparison_chart({"mmlu": Estimate(0.1, -0.1, 0.3, 9)}), plots.GREY)
+    assert holds(plots.comparison_chart({"mmlu": Estimate(0.2, 0.1, 0.3, 9)}), plots.BLUE)
+
+
+def test_markdown_carries_the_picture_itself():
+    found = re.fullmatch(
+        r"!\[scores \(all\)\]\(data:image/png;base64,(.+)\)", plots.markdown_image(b"\x89PNG", "scores [all]")
+    )
+    assert found
+    assert base64.b64decode(found[1]) == b"\x89PNG"
