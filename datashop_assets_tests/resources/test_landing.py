@@ -142,7 +142,8 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     options = [f"-{name}={port}" for name, port in ports.items()]
     # 0 switches off two services that would listen on fixed ports, where another server may stand already.
     off = ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command = [weed, "server", f"-dir={tmp_path_factory.mktemp('s3')}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+    folder = tmp_path_factory.mktemp("s3")
+    command = [weed, f"-logdir={folder}", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
     server = subprocess.Popen([*command, *options, *off], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
     try:
