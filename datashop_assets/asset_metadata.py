@@ -53,9 +53,16 @@ def lineage_of(context: dg.AssetExecutionContext, lake: Lake, *inputs: TableSpec
 
 def preview(frame: pl.DataFrame, columns: Sequence[str], rows: int = 5) -> dg.MetadataValue:
     """The first rows as a markdown table; long text is cut, line breaks shown as spaces."""
-    head = frame.select(columns).head(rows)
+    return table(frame.select(columns).head(rows))
+
+
+def table(frame: pl.DataFrame) -> dg.MetadataValue:
+    """The whole frame as a markdown table; an empty one says so."""
+    if frame.is_empty():
+        return dg.MetadataValue.md("*no rows*")
+    columns = frame.columns
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for row in head.iter_rows():
+    for row in frame.iter_rows():
         lines.append("| " + " | ".join(_cell_text(value) for value in row) + " |")
     return dg.MetadataValue.md("\n".join(lines))
 

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.annealing.assets import annealing_assets
+from datashop_assets.annealing.checks import annealing_checks
 from datashop_assets.automation.jobs import build_jobs
 from datashop_assets.automation.sensors import build_sensors
 from datashop_assets.classifier.assets import classifier_assets
@@ -19,7 +20,6 @@ from datashop_assets.embedding.assets import embedding_assets
 from datashop_assets.embedding.checks import embedding_checks
 from datashop_assets.evaluation.assets import evaluation_assets
 from datashop_assets.evaluation.checks import evaluation_checks
-from datashop_assets.annealing.checks import annealing_checks
 from datashop_assets.filtering.assets import filtering_assets
 from datashop_assets.filtering.checks import filtering_checks
 from datashop_assets.graph import load_graph
@@ -41,7 +41,9 @@ STAGES = (
 )
 
 
-def build_defs(profile: Profile, overrides: dict[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    profile: Profile, overrides: dict[str, Any] | None = None, loggers: dict[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
     """The definitions of the profile's project; `overrides` replaces resources, e.g. by fakes in a test.
 
     Raises ProjectError or LensError where the project file or a lens folder cannot be used.
@@ -55,6 +57,7 @@ def build_defs(profile: Profile, overrides: dict[str, Any] | None = None) -> dg.
         sensors=build_sensors(graph),
         resources=build_resources(profile, project) | (overrides or {}),
         executor=dg.in_process_executor,
+        loggers=loggers,
     )
 
 

@@ -26,6 +26,11 @@ def annealed_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
     return dg.StaticPartitionsDefinition(graph.annealed)
 
 
+def lens_to_annealed(graph: Graph) -> dg.StaticPartitionMapping:
+    """From all lenses to those that are annealed, each to itself."""
+    return dg.StaticPartitionMapping({lens: lens for lens in graph.annealed})
+
+
 def grid_partitions(graph: Graph) -> dg.MultiPartitionsDefinition:
     """The grid. Dagster sorts dimensions by name, so its keys read `<lens>|<shard>`."""
     return dg.MultiPartitionsDefinition({"lens": lens_partitions(graph), "shard": SHARDS})

@@ -169,8 +169,7 @@ class DeltaLake:
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             except (DeltaError, OSError) as error:
                 raise LakeError(
-                    f"table {table.name}: the commit to {self.table_uri(table)} failed, "
-                    f"the table is as it was: {error}"
+                    f"table {table.name}: the commit to {self.table_uri(table)} failed, the table is as it was: {error}"
                 ) from error
         written = self.version(table)
         assert written is not None

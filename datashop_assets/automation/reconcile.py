@@ -1,19 +1,19 @@
 """What is stale in the whole graph, as stretches of work: wanted against have, stage by stage.
 
-What belongs here: which versions each stage wants, from the project and the tables. What does not: how stale cells become
-rectangles (`lineage.plan`), how work becomes runs (`sensors.py`).
+What belongs here: which versions each stage wants, from the project and the tables. What does not: how stale cells
+become rectangles (`lineage.plan`), how work becomes runs (`sensors.py`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datashop_assets.cellwork import Target, have
+from datashop_assets.classifier.registry import promoted
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.filtering.state import current_cutoff, wanted_filtered
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import Rectangle, content_id, embeddings_version, plan
-from datashop_assets.classifier.registry import promoted
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, FILTERED, Cell
 from datashop_assets.scoring.state import scores_target, wanted_scores
 from datashop_assets.seams import Lake
@@ -48,7 +48,7 @@ def stale_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) ->
     }
     ready = [shard for shard in shards if shard not in waiting]
     for lens in graph.lenses:
-        work += _lens_work(lake, graph, encoder, lens, ready, shards)
+        work += _lens_work(lake, encoder, lens, ready, shards)
     return work
 
 
@@ -70,7 +70,7 @@ def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) 
 
 
 def _lens_work(
-    lake: Lake, graph: Graph, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]
+    lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]
 ) -> list[Work]:
     promotion = promoted(lake, lens)
     if promotion is None or not ready:

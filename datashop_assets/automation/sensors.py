@@ -1,7 +1,7 @@
 """Sensors: new crawl files become shards; stale cells become runs.
 
-What belongs here: the translation of work into run requests, and what counts as already asked for. What does not: finding
-files (`corpus/registration.py`), finding work (`reconcile.py`).
+What belongs here: the translation of work into run requests, and what counts as already asked for. What does not:
+finding files (`corpus/registration.py`), finding work (`reconcile.py`).
 """
 
 import time
@@ -82,8 +82,8 @@ def build_sensors(graph: Graph) -> Sequence[dg.SensorDefinition]:
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Compares what is wanted (registered shards, promoted classifiers, cut-offs) with what the tables have, and "
-            "asks for runs over the stale stretches. Never spends on raters."
+            "Compares what is wanted (registered shards, promoted classifiers, cut-offs) with what the tables have, "
+            "and asks for runs over the stale stretches. Never spends on raters."
         ),
     )
     def reconcile_sensor(

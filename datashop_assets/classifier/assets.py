@@ -1,0 +1,106 @@
+"""Assets of the classifier stage: a trained classifier, and the promotion that puts it in force."""
+
+from collections.abc import Callable
+
+import dagster as dg
+from pydantic import Field
+
+from datashop_assets.asset_metadata import OWNERS, estimates, lineage_of, picture, preview, table_metadata
+from datashop_assets.classifier.produce import produce_classifier
+from datashop_assets.classifier.registry import find_classifier, promote
+from datashop_assets.graph import Graph
+from datashop_assets.partitions import GRID_TO_LENS, lens_partitions
+from datashop_assets.plots import confusion_matrix, predicted_vs_label, reliability
+from datashop_assets.records import ANNOTATIONS, CLASSIFIERS, EMBEDDINGS, PROMOTIONS
+from datashop_assets.seams import Lake, ModelStore, Rater
+from resources.encoders import TransformerEncoder
+
+GROUP = "classifier"
+
+
+class PromotionConfig(dg.Config):
+    """Which classifier to put in force. Without any of these: the newest one, if its checks passed."""
+
+    classifier: str | None = Field(None, description="the version to promote, or to roll back to; null: the newest")
+    override_by: str | None = Field(None, description="who takes responsibility for one whose checks failed")
+    note: str | None = Field(None, description="why; required with override_by")
+
+
+def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
+    """The classifier assets of a project."""
+
+    @dg.asset(
+        deps=[dg.AssetDep("annotations", partition_mapping=GRID_TO_LENS), "embeddings"],
+        partitions_def=lens_partitions(graph),
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"scikitlearn", "huggingface"},
+        code_version=graph.recipe_code_version,
+        metadata=table_metadata(CLASSIFIERS),
+        description=(
+            "A linear head on the frozen encoder, trained on all ratings of the lens and measured on rows that no "
+            "classifier of the lens ever trains on. Stored so that sentence-transformers loads it without our code."
+        ),
+    )
+    def classifier(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        encoder: dg.ResourceParam[TransformerEncoder],
+        models: dg.ResourceParam[ModelStore],
+        raters: dg.ResourceParam[Callable[[str], Rater]],
+    ) -> dg.MaterializeResult:
+        lens, settings = graph.lenses[context.partition_key], graph.settings(context.partition_key)
+        lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
+        rater = raters(settings.rater).id
+        made = produce_classifier(lake, models, encoder, lens, rater, settings.recipe, lineage)
+        if made.reused:
+            context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
+        report, shown = made.report, made.held_out
+        plot = predicted_vs_label(shown["label"].to_list(), shown["prediction"].to_list(), lens.low, lens.high)
+        return dg.MaterializeResult(
+            metadata={
+                "classifier": made.record.classifier,
+                "uri": made.record.uri,
+                "verdict": made.record.verdict,
+                "skipped": made.reused,
+                "labels": dg.MetadataValue.json(vars(report.counts)),
+                **estimates(report.figures),
+                "confusion matrix": picture(confusion_matrix(report.confusion, lens.low), "confusion matrix"),
+                "calibration": picture(reliability(report.reliability, lens.low, lens.high), "calibration"),
+                "predictions": picture(plot, "predicted against rated"),
+                "held-out rows": preview(shown, ["id", "label", "prediction"]),
+            }
+        )
+
+    @dg.asset(
+        deps=["classifier"],
+        partitions_def=lens_partitions(graph),
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"deltalake"},
+        metadata=table_metadata(PROMOTIONS),
+        description=(
+            "Puts a classifier in force for the lens; scoring follows the newest promotion, never the newest training. "
+            "Name an older version in the config to roll back."
+        ),
+    )
+    def promotion(
+        context: dg.AssetExecutionContext, config: PromotionConfig, lake: dg.ResourceParam[Lake]
+    ) -> dg.MaterializeResult:
+        record = find_classifier(lake, context.partition_key, config.classifier)
+        lineage = lineage_of(context, lake, CLASSIFIERS)
+        current, is_new = promote(lake, record, lineage, config.override_by, config.note)
+        context.log.info("%s is %s in force", current.classifier, "now" if is_new else "already")
+        return dg.MaterializeResult(
+            metadata={
+                "classifier": current.classifier,
+                "promoted at": dg.MetadataValue.timestamp(current.promoted_at),
+                "by": current.by,
+                "override": current.override,
+                "note": current.note or "",
+                "skipped": not is_new,
+                "verdict": record.verdict,
+            }
+        )
+
+    return [classifier, promotion]

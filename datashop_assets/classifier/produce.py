@@ -1,0 +1,120 @@
+"""One classifier, from labels and embeddings to the stored model: what was trained from the same inputs is not again.
+
+What belongs here: gathering the inputs, storing and recording the result. What does not: training (`train.py`), the
+files of the model (`export.py`), the asset (`assets.py`).
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from datashop_assets.classifier.export import export
+from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
+from datashop_assets.classifier.report import Report
+from datashop_assets.classifier.train import train
+from datashop_assets.embedding.inputs import MissingUpstreamError, embeddings_of
+from datashop_assets.lineage import inputs_version
+from datashop_assets.project import ClassifierRecipe, EncoderSettings
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.quality import annotation_versions, labelled
+from datashop_assets.records import DOCUMENTS
+from datashop_assets.seams import Lake, ModelStore
+
+HELD_OUT_FILE = "held_out.parquet"
+
+
+class ExportableEncoder(Protocol):
+    """An encoder whose files can be copied into a classifier's folder."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def settings(self) -> EncoderSettings: ...
+
+    def local_directory(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class ProducedClassifier:
+    """A classifier as it stands in the store. `held_out` has id, label, prediction of the rows it was measured on."""
+
+    record: ClassifierRecord
+    report: Report
+    held_out: pl.DataFrame
+    reused: bool
+
+
+def training_rows(
+    lake: Lake, lens: Lens, rater: str, encoder: str
+) -> tuple[pl.DataFrame, NDArray[np.float32], dict[str, str]]:
+    """The lens's judgements (shard, id, text_sha, chars, score), a vector for each, and their versions by shard.
+
+    Raises MissingUpstreamError naming the asset to materialize first.
+    """
+    shards = annotation_versions(lake, lens.name, rater)
+    if not shards:
+        raise MissingUpstreamError(
+            f"materialize `annotations` for lens {lens.name!r} first: rater {rater} rated nothing"
+        )
+    chars = lake.scan(DOCUMENTS, {"shard": shards}).select("shard", "id", "chars").collect()
+    rows = labelled(lake, lens, rater).join(chars, on=["shard", "id"], how="inner", maintain_order="left")
+    ids, vectors = embeddings_of(lake, encoder, list(shards))
+    positions = rows.join(ids.with_row_index("position"), on=["shard", "id"], how="left", maintain_order="left")
+    missing = positions.filter(pl.col("position").is_null())["shard"].unique().sort().to_list()
+    if missing:
+        raise MissingUpstreamError(f"materialize `embeddings` first: rated documents of {missing[:5]} have none")
+    return rows, vectors[positions["position"].to_numpy()], shards
+
+
+def produce_classifier(
+    lake: Lake,
+    models: ModelStore,
+    encoder: ExportableEncoder,
+    lens: Lens,
+    rater: str,
+    recipe: ClassifierRecipe,
+    lineage: Mapping[str, Any],
+) -> ProducedClassifier:
+    """Train on all judgements of the rater through the lens, store, record; or return what is there.
+
+    Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
+    """
+    rows, vectors, versions = training_rows(lake, lens, rater, encoder.id)
+    inputs = inputs_version(versions, encoder.id, recipe.version, lens.version, rater)
+    known = trained(lake, lens.name)
+    for record in reversed(known):
+        if record.inputs_version == inputs:
+            if record is not known[-1]:  # the inputs went back to what they were: this one is the newest again
+                record = replace(record, trained_at=datetime.now(UTC))
+                record_classifier(lake, record, lineage)
+            folder = models.fetch(record.uri)
+            held_out = pl.read_parquet(folder / HELD_OUT_FILE)
+            return ProducedClassifier(record, Report.from_json(record.metrics), held_out, reused=True)
+    made = train(rows, vectors, lens, recipe, encoder.id)
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name) / made.id
+        export(folder, encoder.local_directory(), encoder.settings, made.head, lens, made.report)
+        made.held_out.write_parquet(folder / HELD_OUT_FILE)
+        uri = models.put(f"classifiers/{lens.name}/{made.id}-{inputs}", folder)
+    record = ClassifierRecord(
+        lens=lens.name,
+        classifier=made.id,
+        encoder=encoder.id,
+        recipe=recipe.version,
+        uri=uri,
+        inputs_version=inputs,
+        metrics=made.report.to_json(),
+        passed=made.report.verdict.passed,
+        verdict="; ".join(made.report.verdict.reasons),
+        trained_at=datetime.now(UTC),
+    )
+    record_classifier(lake, record, lineage)
+    return ProducedClassifier(record, made.report, made.held_out, reused=False)

@@ -1,0 +1,132 @@
+"""`python -m datashop_assets.demo`: the main job on real documents, headless, in one process.
+
+What belongs here: the order of the steps and what is printed. What does not: anything that a step does; each one is a
+job of the project, so everything that runs here can be run, looked at and repeated in the UI.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from datashop_assets.automation.jobs import ANNEALING_STEPS
+from datashop_assets.automation.sensors import register_and_add_partitions
+from datashop_assets.definitions import build_defs
+from datashop_assets.demo.harvest import HarvestError, harvest
+from datashop_assets.demo.progress import terminal_logger
+from datashop_assets.demo.summary import summarise
+from datashop_assets.graph import Graph, load_graph
+from datashop_assets.partitions import SHARDS, range_tags
+from resources.lake import DeltaLake
+from resources.landing import FsspecLandingArea
+from resources.profiles import REPOSITORY, Profile, profile_from_environment, project_of
+
+SHARD_STEPS = ("parse_and_embed_shards",)
+# Per lens, in order; a grid step covers all shards of the lens in one run.
+LENS_STEPS = (
+    ("rate_documents", "grid"),
+    ("train_and_promote_classifier", "lens"),
+    ("score_documents", "grid"),
+    ("set_cutoff", "lens"),
+    ("filter_documents", "grid"),
+    ("cut_release", "lens"),
+)
+
+
+def say(text: str) -> None:
+    """Print a line for the person who waits."""
+    print(text, flush=True)  # noqa: T201
+
+
+def steps(graph: Graph, shards: list[str]) -> Iterator[tuple[str, str | None, dict[str, str], str | None]]:
+    """Job, lens, run tags and partition key of every run, in order."""
+    for job in SHARD_STEPS:
+        yield job, None, range_tags(None, shards[0], shards[-1]), None
+    for lens in graph.lenses:
+        for job, kind in LENS_STEPS:
+            if kind == "grid":
+                yield job, lens, range_tags(lens, shards[0], shards[-1]), None
+            else:
+                yield job, lens, {}, lens
+    for job in ANNEALING_STEPS if graph.annealed else ():
+        for lens in [None] if job == "anneal_control" else graph.annealed:
+            yield job, lens, {}, lens
+
+
+def failure_message(result: dg.ExecuteInProcessResult) -> str:
+    """What failed and why, from the innermost error."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {error.message.strip() if error else 'no error recorded'}"
+        if event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed:
+            return f"check {event.asset_check_evaluation_data.check_name} failed"
+    return "the run failed without saying why; see it in the UI"
+
+
+def run_demo(profile: Profile, documents: int | None) -> int:
+    """Everything that is missing, step by step; returns the exit status."""
+    project = project_of(profile)
+    graph = load_graph(project)
+    started = time.monotonic()
+    say(f"datashop demo: project {project.name}, everything below {profile.home}")
+    for landing in project.landings:
+        say(f"harvest: {harvest(Path(landing.url), documents=documents)}")
+
+    defs = build_defs(profile, loggers={"console": terminal_logger})
+    lake = DeltaLake(profile.lake, profile.storage_options)
+    with dg.DagsterInstance.get() as instance:
+        lineage = {"asset": "landing_files", "run_id": "demo"}
+        facts, keys = register_and_add_partitions(instance, lake, graph, FsspecLandingArea(), lineage)
+        instance.add_dynamic_partitions(str(SHARDS.name), keys)
+        shards = list(instance.get_dynamic_partitions(str(SHARDS.name)))
+        say(f"shards: {len(shards)} registered, {facts['new shards']} of them new")
+        todo = list(steps(graph, shards))
+        for number, (job, lens, tags, key) in enumerate(todo, 1):
+            at = time.monotonic()
+            say(f"[{number}/{len(todo)}] {job}{f' ({lens})' if lens else ''}")
+            result = defs.resolve_job_def(job).execute_in_process(
+                instance=instance, tags=tags, partition_key=key, raise_on_error=False
+            )
+            if not result.success:
+                say(f"FAILED after {time.monotonic() - at:.0f} s: {failure_message(result)}")
+                return 1
+            say(f"      done in {time.monotonic() - at:.0f} s")
+    say("")
+    say(summarise(lake, graph, profile.releases))
+    say(
+        f"\nThe demo took {(time.monotonic() - started) / 60:.1f} minutes. Look at it: make ui, then http://127.0.0.1:3000"
+    )
+    return 0
+
+
+def main() -> int:
+    """Parse the arguments and run, one demo at a time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, help="a smaller corpus, for a quick look (default: 1600)")
+    arguments = parser.parse_args()
+    os.environ.setdefault("DAGSTER_HOME", str(REPOSITORY))
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    logging.getLogger("dagster").setLevel(logging.WARNING)
+    profile = profile_from_environment()
+    profile.home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(profile.home / "demo.lock", timeout=0):
+            return run_demo(profile, arguments.documents)
+    except Timeout:
+        say(f"another demo is at work in {profile.home}; wait for it, or set DATASHOP_HOME to another folder")
+    except HarvestError as error:
+        say(f"the demo's texts cannot be harvested: {error}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

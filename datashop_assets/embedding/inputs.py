@@ -1,0 +1,49 @@
+"""What downstream stages read of a cell's documents and embeddings, and the versions they are made from.
+
+What belongs here: the joins between `documents` and `embeddings`. What does not: encoding (`embed.py`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from datashop_assets.cellwork import Target, have
+from datashop_assets.embedding.embed import unpack
+from datashop_assets.lineage import embeddings_version
+from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
+from datashop_assets.seams import Lake
+
+
+class MissingUpstreamError(LookupError):
+    """A cell whose inputs are not there yet; the message says which asset to materialize."""
+
+
+def versions(lake: Lake, target: Target, cells: Sequence[Cell], asset: str) -> dict[Cell, str]:
+    """The upstream version of each cell. Raises MissingUpstreamError naming the asset and the shards without one."""
+    known = have(lake, target, cells)
+    missing = sorted({cell.shard for cell in cells if known.get(cell, (None, 0))[0] is None})
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise MissingUpstreamError(f"materialize `{asset}` first: it has nothing for {shown}")
+    return {cell: str(known[cell][0]) for cell in cells}
+
+
+def wanted_embeddings(lake: Lake, encoder: str, cells: Sequence[Cell]) -> dict[Cell, str]:
+    """The embeddings version that each cell should have, from its documents as they are now."""
+    return {
+        cell: embeddings_version(version, encoder)
+        for cell, version in versions(lake, Target(DOCUMENTS), cells, "documents").items()
+    }
+
+
+def documents_of(lake: Lake, cell: Cell) -> pl.LazyFrame:
+    """The cell's documents, in file and row order."""
+    return lake.scan(DOCUMENTS, {"shard": [cell.shard]})
+
+
+def embeddings_of(lake: Lake, encoder: str, shards: Sequence[str]) -> tuple[pl.DataFrame, NDArray[np.float32]]:
+    """Shard and id of each document of the shards, and its vector: float32 of shape [documents, dimension]."""
+    rows = lake.scan(EMBEDDINGS.of(encoder), {"shard": shards}).select("shard", "id", "embedding").collect()
+    return rows.select("shard", "id"), unpack(rows["embedding"])

@@ -1,0 +1,54 @@
+"""What the ratings of the lenses look like: the figures behind the checks.
+
+What belongs here: counts over the `annotations` tables. What does not: rating (`annotate.py`).
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from datashop_assets.rating.lens import Lens
+from datashop_assets.records import ANNOTATIONS
+from datashop_assets.seams import Lake
+
+
+def rating_quality(lake: Lake, lenses: Sequence[str]) -> pl.DataFrame:
+    """One row a lens and rater: judgements, failures and their share and reasons, score mean and distinct values."""
+    return pl.concat(
+        [
+            lake.scan(ANNOTATIONS.of(lens))
+            .group_by("rater")
+            .agg(
+                pl.len().alias("judgements"),
+                pl.col("score").null_count().alias("failed"),
+                (pl.col("score").null_count() / pl.len()).alias("failed share"),
+                pl.col("reason").drop_nulls().unique().sort().str.join(", ").alias("reasons"),
+                pl.col("score").mean().alias("mean score"),
+                pl.col("score").drop_nulls().n_unique().alias("distinct scores"),
+            )
+            .select(pl.lit(lens).alias("lens"), pl.all())
+            .sort("rater")
+            .collect()
+            for lens in lenses
+        ]
+    )
+
+
+def labelled(lake: Lake, lens: Lens, rater: str) -> pl.DataFrame:
+    """The judgements to train on: shard, id, text_sha, score, by one rater through the lens as it is now.
+
+    Failed judgements (null scores) are included, so that whoever trains can count them.
+    """
+    return (
+        lake.scan(ANNOTATIONS.of(lens.name))
+        .filter(pl.col("rater") == rater, pl.col("lens_version") == lens.version)
+        .select("shard", "id", "text_sha", "score")
+        .sort("shard", "id")
+        .collect()
+    )
+
+
+def annotation_versions(lake: Lake, lens: str, rater: str) -> dict[str, str]:
+    """Shard -> version of the rater's annotations there: the identity of the labels."""
+    cells = lake.cells(ANNOTATIONS.of(lens)).filter(pl.col("rater") == rater, pl.col("version").is_not_null())
+    return dict(cells.select("shard", "version").iter_rows())

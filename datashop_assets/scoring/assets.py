@@ -1,0 +1,58 @@
+"""Assets of the scoring stage: the promoted classifier over the whole corpus."""
+
+import dagster as dg
+
+from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, report, table_metadata
+from datashop_assets.cellwork import Produced, refresh
+from datashop_assets.classifier.head import Head, load_head
+from datashop_assets.classifier.registry import require_promoted
+from datashop_assets.embedding.inputs import embeddings_of
+from datashop_assets.graph import Graph
+from datashop_assets.lineage import SCORING_RECIPE
+from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
+from datashop_assets.plots import histogram
+from datashop_assets.records import EMBEDDINGS, SCORES, Cell
+from datashop_assets.scoring.score import score_cell
+from datashop_assets.scoring.state import scores_target, wanted_scores
+from datashop_assets.seams import Encoder, Lake, ModelStore
+
+
+def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
+    """The scoring assets of a project."""
+
+    @dg.asset(
+        deps=["embeddings", "promotion"],
+        partitions_def=grid_partitions(graph),
+        backfill_policy=RANGES,
+        group_name="scoring",
+        owners=OWNERS,
+        kinds={"numpy", "deltalake"},
+        code_version=str(SCORING_RECIPE),
+        metadata=table_metadata(SCORES),
+        description=(
+            "The promoted classifier's score of every document: a matrix product over the stored embeddings, no text "
+            "is read. Scores of earlier classifiers stay, so that a roll-back costs nothing."
+        ),
+    )
+    def scores(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        encoder: dg.ResourceParam[Encoder],
+        models: dg.ResourceParam[ModelStore],
+    ) -> None:
+        for lens, cells in cells_by_lens(context).items():
+            classifier = require_promoted(lake, lens)
+            head = load_head(models.fetch(classifier.uri))
+
+            def produce(cell: Cell, lens: str = lens, head: Head = head) -> Produced:
+                ids, vectors = embeddings_of(lake, encoder.id, [cell.shard])
+                rows = score_cell(ids["id"], vectors, head, graph.lenses[lens])
+                facts = {"mean score": rows["score"].mean(), "scores": picture(histogram(rows["score"]), "scores")}
+                return Produced(rows, facts)
+
+            wanted = wanted_scores(lake, encoder.id, classifier.classifier, cells)
+            lineage = lineage_of(context, lake, EMBEDDINGS.of(encoder.id))
+            for outcome in refresh(lake, scores_target(lens, classifier.classifier), wanted, produce, lineage):
+                report(context, outcome)
+
+    return [scores]

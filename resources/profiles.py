@@ -1,0 +1,122 @@
+"""Profiles: where a project runs, and the resources that its assets get there. The only reader of the environment.
+
+What belongs here: paths, credentials' names, the choice of implementation behind each seam. What does not: what is made
+(`datashop.yaml`, read by `datashop_assets/project.py`).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.annealing.produce import Workshop
+from datashop_assets.project import Project, ProjectError, load_project
+from datashop_assets.seams import Rater
+from resources.encoders import TransformerEncoder
+from resources.lake import DeltaLake, local_path
+from resources.landing import FsspecLandingArea
+from resources.language_models import content_id, model_directory
+from resources.launchers import SubprocessLauncher
+from resources.model_store import open_model_store
+from resources.raters import build_rater
+from resources.staging import FolderProgress
+
+# delta-rs reads these names; the values never leave this dict.
+STORAGE_VARIABLES = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_ALLOW_HTTP",
+)
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where things are kept. `home` is a local folder for everything that is not in the lake or the model store."""
+
+    project_file: Path
+    home: Path
+    lake: str
+    models: str
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def releases(self) -> Path:
+        return self.home / "releases"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def staging(self) -> Path:
+        return self.home / "staging"
+
+    @property
+    def work(self) -> Path:
+        return self.home / "work"
+
+
+def laptop(project_file: Path, home: Path | None = None) -> Profile:
+    """The embedded profile: everything in one folder beside the project file."""
+    home = home or project_file.resolve().parent / ".datashop"
+    return Profile(project_file.resolve(), home, str(home / "lake"), str(home / "models"))
+
+
+def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Profile:
+    """The profile that the environment asks for.
+
+    DATASHOP_PROJECT: the project file (default: `datashop.yaml` in the checkout). DATASHOP_HOME: the local folder
+    (default: `.datashop` beside the project file). DATASHOP_LAKE, DATASHOP_MODELS: a path or s3:// URL each (default:
+    below the home). S3 credentials and endpoint: the AWS_* variables.
+    """
+    project_file = Path(environment.get("DATASHOP_PROJECT", REPOSITORY / "datashop.yaml"))
+    home = environment.get("DATASHOP_HOME")
+    base = laptop(project_file, Path(home).resolve() if home else None)
+    options = {name: environment[name] for name in STORAGE_VARIABLES if environment.get(name)}
+    lake, models = environment.get("DATASHOP_LAKE", base.lake), environment.get("DATASHOP_MODELS", base.models)
+    for name, uri in {"DATASHOP_LAKE": lake, "DATASHOP_MODELS": models}.items():
+        if local_path(uri) is None and not uri.startswith("s3://"):
+            raise ProjectError(f"{name} is {uri!r}; it must be a local path or s3://bucket/prefix")
+    return Profile(base.project_file, base.home, lake, models, options)
+
+
+def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
+    """The resources of every asset, by the names that the assets ask for. Nothing is opened, listed or loaded yet."""
+
+    @cache
+    def raters(name: str) -> Rater:
+        if name not in project.raters:
+            raise ProjectError(f"no rater {name!r} in {profile.project_file}; known: {sorted(project.raters)}")
+        return build_rater(project.raters[name], profile.cache)
+
+    def staging(*parts: str) -> FolderProgress:
+        return FolderProgress(profile.staging.joinpath(*parts))
+
+    def base_model() -> tuple[str, Path | str]:
+        reference = project.anneal.model
+        return content_id(reference), model_directory(reference, profile.cache)
+
+    models = open_model_store(profile.models, profile.cache, profile.storage_options)
+    resources: dict[str, Any] = {
+        "lake": DeltaLake(profile.lake, profile.storage_options),
+        "landing": FsspecLandingArea(),
+        "encoder": TransformerEncoder(project.encoder),
+        "raters": raters,
+        "staging": staging,
+        "models": models,
+        "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
+        "releases": profile.releases,
+    }
+    return {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
+
+
+def project_of(profile: Profile) -> Project:
+    return load_project(profile.project_file)
