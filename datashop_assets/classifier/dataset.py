@@ -69,8 +69,10 @@ def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split
     Null scores are left out. Rows with the same text become one row (the first) with the mean of their scores, so
     that no text is on two sides and none counts twice. Validation is a share of what is not held out, stratified by
     rounded score. The outcome does not depend on the order of the rows.
-    Raises TrainingError where a side is too small or every training score is the same.
+    Raises TrainingError where a score is NaN, a side is too small, or every training score is the same.
     """
+    if nan := int(labelled["score"].cast(pl.Float64).is_nan().sum()):
+        raise TrainingError(f"{nan} scores are NaN; a failed judgement must be null with a reason")
     texts = (
         labelled.with_row_index("row")
         .drop_nulls("score")
