@@ -12,9 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-# No tokenizer in use makes a text of this many characters into fewer tokens than `limit`, ordinary prose having 4 to 5
-# characters a token; it bounds the work on a 50 MB document. Runs of blanks may compress better: then the
-# document is cut a little earlier, the same in counting and packing.
+# Prose has 4 to 5 characters a token. Only this many characters a token are looked at, which bounds the work on a 50 MB
+# document; one of long blank runs may be cut a little early by it, the same in counting and packing.
 MAX_CHARS_PER_TOKEN = 24
 
 

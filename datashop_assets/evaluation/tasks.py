@@ -89,6 +89,7 @@ def write_tasks(folder: Path, questions: tuple[Question, ...], slices: pl.DataFr
 
     Task names: `mmlu_dev` and `slice_<name>`. Raises FileExistsError where the folder holds something.
     """
+    folder = folder.resolve()  # the definitions name their data files, and a worker may run elsewhere
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; give the tasks a folder of their own")
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ def tasks_id(folder: Path) -> str:
     """Content id of a task folder's data and definitions: equal ids give comparable results."""
     digest = hashlib.sha256()
     for file in sorted([*folder.glob("*.jsonl"), *folder.glob("*.yaml")]):
-        content = file.read_text(encoding="utf-8").replace(str(folder), "")  # wherever the folder lies
+        content = file.read_text(encoding="utf-8").replace(str(folder.resolve()), "")  # wherever the folder lies
         digest.update(f"{file.name}:{hashlib.sha256(content.encode()).hexdigest()}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -46,5 +46,8 @@ def run_worker(work: Callable[[Mapping[str, Any], Callable[[str], None]], Mappin
     from dagster_pipes import open_dagster_pipes
 
     watch_parent()
+    # before the libraries are imported: no progress bars in captured output, nothing sent anywhere
+    for name, value in (("TQDM_DISABLE", "1"), ("HF_HUB_DISABLE_TELEMETRY", "1"), ("TOKENIZERS_PARALLELISM", "false")):
+        os.environ.setdefault(name, value)
     with open_dagster_pipes() as pipes:
         pipes.report_custom_message(dict(work(pipes.extras, pipes.log.info)))

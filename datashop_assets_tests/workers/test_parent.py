@@ -1,0 +1,44 @@
+"""No worker outlives its orchestrator."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from datashop_assets.workers.parent import ORPHANED, PARENT_VARIABLE
+
+CHILD = (
+    "import time; from datashop_assets.workers.parent import watch_parent; watch_parent(); print('up', flush=True); "
+)
+PARENT = f"""
+import os, subprocess, sys, time
+environment = {{**os.environ, {PARENT_VARIABLE!r}: str(os.getpid())}}
+subprocess.Popen([sys.executable, "-c", {CHILD + "time.sleep(60)"!r}], env=environment)
+time.sleep(60)
+"""
+
+
+@pytest.mark.timeout(40)
+def test_a_worker_ends_when_its_orchestrator_is_killed():
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"up\n"
+        parent.send_signal(signal.SIGKILL)
+        # the worker holds the other end of this pipe: it is at its end only when the worker has gone
+        assert parent.stdout.read() == b""
+        assert parent.stderr is not None
+        assert b"the orchestrator" in parent.stderr.read()
+
+
+def test_a_worker_whose_orchestrator_is_gone_before_it_starts_ends_too():
+    environment = {**os.environ, PARENT_VARIABLE: "1"}  # not this process
+    done = subprocess.run([sys.executable, "-c", CHILD + "time.sleep(60)"], env=environment, timeout=30)
+    assert done.returncode == ORPHANED
+
+
+def test_without_a_named_parent_nothing_is_watched():
+    environment = {name: value for name, value in os.environ.items() if name != PARENT_VARIABLE}
+    done = subprocess.run([sys.executable, "-c", CHILD + "time.sleep(1.5)"], env=environment, timeout=30)
+    assert done.returncode == 0
