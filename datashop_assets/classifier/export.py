@@ -21,7 +21,8 @@ REPORT_FILE, NATIVE_FOLDER = "report.json", "sequence_classification"
 # BERT's classification head is classifier(tanh(dense(CLS))). With dense = eps * identity and classifier = weights / eps
 # it is the linear head but for the relative error (eps * x)^2 / 3 of tanh. A power of two scales floats exactly, so the
 # smaller the better in float32; but below 2^-14 float16 loses digits. At 2^-12 and |x| <= 10 (BERT's outlier
-# dimensions) the error is 2e-6, and a value of 0.25 is still a normal float16.
+# dimensions) the error is 2e-6, and a value of 0.25 is still a normal float16. Largest difference to our scores of
+# 37 texts with CLS vectors of all-MiniLM-L6-v2: 2.1e-4 at 2^-8, 1.3e-5 at 2^-10, 1.7e-6 at 2^-12, 9.5e-7 from 2^-16 on.
 EPS = 2.0**-12
 _SAFE = {"use_safetensors": True, "trust_remote_code": False}
 
@@ -37,7 +38,10 @@ class Export:
 def export(
     directory: Path, encoder_dir: Path, settings: EncoderSettings, head: Head, lens: Lens, report: Report
 ) -> Export:
-    """Write the model folder into `directory` (made where missing). Torch's weights are copied, never changed.
+    """Write the model folder into `directory` (made where missing).
+
+    It computes in float32 throughout, while the tables' scores come from vectors stored as float16: those differ by at
+    most 1.2e-4 for unit-length mean vectors and 5.1e-4 for raw CLS vectors (110 texts, all-MiniLM-L6-v2).
 
     - `modules.json` and its folders: `SentenceTransformer(directory).encode(texts)` gives scores of shape [texts, 1];
     - `sequence_classification/`: `AutoModelForSequenceClassification`, one logit, the score;
@@ -96,18 +100,28 @@ def _write_pipeline(directory: Path, encoder_dir: Path, settings: EncoderSetting
 
 def _write_native(directory: Path, encoder_dir: Path, settings: EncoderSettings, head: Head) -> None:
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-    model: Any = AutoModelForSequenceClassification.from_pretrained(
-        str(encoder_dir), num_labels=1, problem_type="regression", dtype=torch.float32, **_SAFE
+    source = str(encoder_dir)
+    config = AutoConfig.from_pretrained(
+        source,
+        num_labels=1,
+        id2label={0: "score"},
+        label2id={"score": 0},
+        problem_type="regression",
+        trust_remote_code=False,
     )
+    model: Any = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+        config, dtype=torch.float32
+    )
+    encoder = AutoModel.from_pretrained(source, dtype=torch.float32, **_SAFE)
+    model.bert.load_state_dict(encoder.state_dict())
     with torch.no_grad():
         model.bert.pooler.dense.weight.copy_(EPS * torch.eye(len(head.weights)))
         model.bert.pooler.dense.bias.zero_()
         model.classifier.weight.copy_(torch.from_numpy(head.weights / EPS).unsqueeze(0))
         model.classifier.bias.fill_(head.bias)
-    model.config.id2label, model.config.label2id = {0: "score"}, {"score": 0}
     model.save_pretrained(str(directory))
-    tokenizer = AutoTokenizer.from_pretrained(str(encoder_dir), trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     tokenizer.model_max_length = settings.max_tokens
     tokenizer.save_pretrained(str(directory))

@@ -125,23 +125,31 @@ def bootstrap(
     """Each metric on all n rows with its 95 % percentile interval over resampled rows (Efron 1979), and notes.
 
     All metrics see the same resamples, so a difference of two of them is paired by row. A metric that is not defined
-    on the rows is null; one that is undefined on some resamples has its interval over the others. Notes say both.
+    on the rows is null; one that is undefined on some resamples has its interval over the others; one that is always
+    the same has an interval without width. Notes say all three.
     """
-    draws = np.random.default_rng(seed).integers(0, n, (resamples, n))
+    every = np.arange(n)
+    values = {name: metric(every) for name, metric in functions.items()}
+    random = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(resamples):
+        rows = random.integers(0, n, n)
+        for name, metric in functions.items():
+            drawn[name].append(metric(rows))
     estimates: dict[str, Estimate | None] = {}
     notes: list[str] = []
-    for name, metric in functions.items():
-        value = metric(np.arange(n))
+    for name, value in values.items():
         if np.isnan(value):
             estimates[name] = None
             notes.append(f"{name} is not defined on these {n} rows (one class or one value only)")
             continue
-        drawn = np.array([metric(rows) for rows in draws])
-        undefined = int(np.isnan(drawn).sum())
+        undefined = int(np.isnan(drawn[name]).sum())
         if undefined:
             notes.append(f"{name} is not defined on {undefined} of {resamples} resamples; its interval is of the rest")
-        low, high = np.nanpercentile(drawn, [2.5, 97.5])
-        estimates[name] = Estimate(value, float(low), float(high), n)
+        low, high = (float(bound) for bound in np.nanpercentile(drawn[name], [2.5, 97.5]))
+        if low == high:
+            notes.append(f"{name} is the same on every resample; resampling {n} rows cannot show how sure it is")
+        estimates[name] = Estimate(value, low, high, n)
     return estimates, tuple(notes)
 
 

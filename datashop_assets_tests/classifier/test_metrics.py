@@ -82,6 +82,14 @@ def test_a_note_says_on_how_many_resamples_a_figure_is_undefined():
     assert missing / 1000 == pytest.approx(0.358, abs=0.061)
 
 
+def test_an_interval_without_width_is_not_passed_off_as_certainty():
+    labels = np.array([1.0, 4.0] * 20)
+    functions = metrics.metrics(labels, labels.astype(np.float32), lens())
+    estimates, notes = metrics.bootstrap({"accuracy": functions["accuracy"]}, 40, 100, 0)
+    assert estimates["accuracy"].low == estimates["accuracy"].high == 1
+    assert notes == ("accuracy is the same on every resample; resampling 40 rows cannot show how sure it is",)
+
+
 def test_the_interval_of_a_mean_covers_it_as_often_as_it_says():
     random = np.random.default_rng(1)
     covered = 0
