@@ -4,7 +4,7 @@ What belongs here: which versions each stage wants, from the project and the tab
 become rectangles (`lineage.plan`), how work becomes runs (`sensors.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from datashop_assets.cellwork import Target, have
@@ -69,9 +69,7 @@ def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) 
     return _as_work(("documents", "embeddings"), wanted, there, shards)
 
 
-def _lens_work(
-    lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]
-) -> list[Work]:
+def _lens_work(lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]) -> list[Work]:
     promotion = promoted(lake, lens)
     if promotion is None or not ready:
         return []
@@ -92,7 +90,7 @@ def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, s
 
 
 def _as_work(
-    assets: tuple[str, ...], wanted: dict[Cell, str], there: dict[Cell, str | None], shards: Sequence[str]
+    assets: tuple[str, ...], wanted: Mapping[Cell, str], there: Mapping[Cell, str | None], shards: Sequence[str]
 ) -> list[Work]:
     position = {shard: index for index, shard in enumerate(shards)}
 

@@ -40,7 +40,7 @@ def wanted_embeddings(lake: Lake, encoder: str, cells: Sequence[Cell]) -> dict[C
 
 def documents_of(lake: Lake, cell: Cell) -> pl.LazyFrame:
     """The cell's documents, in file and row order."""
-    return lake.scan(DOCUMENTS, {"shard": [cell.shard]})
+    return lake.scan(DOCUMENTS, {"shard": [cell.shard]}).sort("file", "row")
 
 
 def embeddings_of(lake: Lake, encoder: str, shards: Sequence[str]) -> tuple[pl.DataFrame, NDArray[np.float32]]:

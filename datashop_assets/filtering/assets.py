@@ -8,7 +8,7 @@ from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, preview,
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.corpus.registry import shards_by_key
-from datashop_assets.filtering.cutoff import decide
+from datashop_assets.filtering.cutoff import CutoffRecord, decide
 from datashop_assets.filtering.filter import apply, reason_counts
 from datashop_assets.filtering.produce import produce_release, scored_corpus
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, require_cutoff, wanted_filtered
@@ -16,7 +16,7 @@ from datashop_assets.graph import Graph
 from datashop_assets.lineage import FILTER_RECIPE
 from datashop_assets.partitions import GRID_TO_LENS, RANGES, cells_by_lens, grid_partitions, lens_partitions
 from datashop_assets.plots import histogram
-from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell
+from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
 from datashop_assets.seams import Lake
 
 GROUP = "filtering"
@@ -79,7 +79,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             record = require_cutoff(lake, lens)
             scores = SCORES.of(lens)
 
-            def produce(cell: Cell, record=record, scores=scores) -> Produced:
+            def produce(cell: Cell, record: CutoffRecord = record, scores: TableSpec = scores) -> Produced:
                 where = {"shard": [cell.shard], "classifier": [record.classifier]}
                 rows = apply(lake.scan(scores, where).collect(), record, shards[cell.shard].pool_only)
                 return Produced(rows, {"kept": int(rows["kept"].sum()), **reason_counts(rows)})

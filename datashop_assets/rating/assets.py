@@ -1,19 +1,21 @@
 """Assets of the rating stage: a sample of each shard, rated through each lens."""
 
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
-from datashop_assets.asset_metadata import OWNERS, lineage_of, report, table_metadata
-from datashop_assets.cellwork import Produced, Target, refresh
-from datashop_assets.embedding.inputs import documents_of, versions
+from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, preview, report, table_metadata
 from datashop_assets.graph import Graph
-from datashop_assets.lineage import ANNOTATION_RECIPE, annotations_version
+from datashop_assets.lineage import ANNOTATION_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
-from datashop_assets.rating.annotate import Progress, annotate, summary
-from datashop_assets.rating.sampling import sample
-from datashop_assets.records import ANNOTATIONS, DOCUMENTS, Cell
+from datashop_assets.plots import histogram
+from datashop_assets.rating.annotate import Progress, summary
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.produce import Assignment, rate_cells
+from datashop_assets.records import ANNOTATIONS, DOCUMENTS
 from datashop_assets.seams import Lake, Rater
 
 
@@ -22,6 +24,15 @@ class AnnotationConfig(dg.Config):
 
     rater: str | None = Field(None, description="name of a rater in the project file; null: the lens's own")
     sample_per_shard: int | None = Field(None, ge=0, description="documents rated in each shard; null: the lens's own")
+
+
+def annotation_facts(rows: pl.DataFrame, lens: Lens) -> dict[str, Any]:
+    """What people see of a rated cell."""
+    scores = rows["score"].drop_nulls()
+    facts: dict[str, Any] = {**summary(rows, lens), "preview": preview(rows, ["id", "score", "reason", "rationale"])}
+    if len(scores):
+        facts["scores"] = picture(histogram(scores, xlabel=lens.title, bins=(lens.high - lens.low) * 2), "scores")
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def rating_assets(graph: Graph) -> list[dg.AssetsDefinition]:
@@ -53,21 +64,13 @@ def rating_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             lens, settings = graph.lenses[lens_name], graph.settings(lens_name)
             rater = raters(config.rater or settings.rater)
             size = settings.sample_per_shard if config.sample_per_shard is None else config.sample_per_shard
-            wanted = {
-                cell: annotations_version(version, lens.version, rater.id, size, settings.sample_seed)
-                for cell, version in versions(lake, Target(DOCUMENTS), cells, "documents").items()
-            }
-            table = ANNOTATIONS.of(lens_name)
+            assignment = Assignment(lens, rater, size, settings.sample_seed)
+            lineage = lineage_of(context, lake, DOCUMENTS)
 
-            def produce(cell: Cell, lens=lens, rater=rater, size=size, seed=settings.sample_seed) -> Produced:
-                sampled = sample(documents_of(lake, cell).collect(), size, seed)
-                paid = lake.scan(ANNOTATIONS.of(lens.name), {"shard": [cell.shard], "rater": [rater.id]}).collect()
-                progress = staging("annotations", lens.name, lens.version, rater.id, cell.shard)
-                rows = annotate(sampled, lens, rater, paid, progress, context.log.info)
-                return Produced(rows, summary(rows, lens))
+            def describe(rows: pl.DataFrame, lens: Lens = lens) -> dict[str, Any]:
+                return annotation_facts(rows, lens)
 
-            target = Target(table, lambda cell, rater=rater: {"shard": cell.shard, "rater": rater.id})
-            for outcome in refresh(lake, target, wanted, produce, lineage_of(context, lake, DOCUMENTS), batch_cells=1):
+            for outcome in rate_cells(lake, assignment, cells, staging, describe, context.log.info, lineage):
                 report(context, outcome)
 
     return [annotations]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from datashop_assets.cellwork import Target
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
@@ -46,6 +47,11 @@ def labelled(lake: Lake, lens: Lens, rater: str) -> pl.DataFrame:
         .sort("shard", "id")
         .collect()
     )
+
+
+def annotations_target(lens: str, rater: str) -> Target:
+    """Where a rater's annotations through a lens stand."""
+    return Target(ANNOTATIONS.of(lens), lambda cell: {"shard": cell.shard, "rater": rater})
 
 
 def annotation_versions(lake: Lake, lens: str, rater: str) -> dict[str, str]:

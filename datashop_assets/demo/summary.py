@@ -1,0 +1,72 @@
+"""What the demo prints at the end, read back from the tables.
+
+What belongs here: wording. What does not: any figure of its own; all of them stand in the tables and the UI as well.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from datashop_assets.classifier.registry import promoted, trained
+from datashop_assets.classifier.report import Report
+from datashop_assets.corpus.quality import corpus_quality
+from datashop_assets.evaluation.produce import reports
+from datashop_assets.filtering.state import current_cutoff
+from datashop_assets.graph import Graph
+from datashop_assets.rating.quality import rating_quality
+from datashop_assets.records import RELEASES
+from datashop_assets.seams import Lake
+
+# Of the report's figures, those that a reader wants first.
+SHOWN = ("mae", "mae_gain_over_mean", "spearman", "f1_at_positive", "macro_f1", "accuracy")
+
+
+def summarise(lake: Lake, graph: Graph) -> str:
+    """The whole summary."""
+    lines = ["What happened", "============="]
+    for row in corpus_quality(lake).to_dicts():
+        lines.append(
+            f"documents    {row['documents']} in {row['shards']} shards of {row['dataset']}; {row['quarantined']} rows "
+            f"quarantined ({row['reasons'] or 'none'})"
+        )
+    for row in rating_quality(lake, list(graph.lenses)).to_dicts():
+        lines.append(
+            f"ratings      {row['lens']}: {row['judgements']} by {row['rater']}, {row['failed']} failed, "
+            f"mean {row['mean score']:.2f}"
+        )
+    for lens in graph.lenses:
+        lines += _classifier(lake, lens)
+        lines += _filtered(lake, lens)
+    for lens in graph.annealed:
+        for report in reports(lake, lens)[-1:]:
+            lines.append(f"evaluation   {lens}: {report.comparison.verdict}")
+            lines += [
+                f"             {task.task}: control {task.control:.4f}, candidate {task.candidate:.4f}, difference "
+                f"{task.difference:+.4f} [{task.low:+.4f}, {task.high:+.4f}] (n={task.n})"
+                for task in report.comparison.tasks
+            ]
+    return "\n".join(lines)
+
+
+def _classifier(lake: Lake, lens: str) -> Iterator[str]:
+    records = trained(lake, lens)
+    if not records:
+        return
+    record, promotion = records[-1], promoted(lake, lens)
+    in_force = promotion is not None and promotion.classifier == record.classifier
+    yield f"classifier   {lens}: {record.classifier}, {'promoted' if in_force else 'NOT promoted'}; {record.verdict}"
+    figures = Report.from_json(record.metrics).figures
+    for name in SHOWN:
+        figure = figures.get(name)
+        if figure is not None:
+            yield f"             {name.replace('_', ' ')} {figure}"
+
+
+def _filtered(lake: Lake, lens: str) -> Iterator[str]:
+    cutoff = current_cutoff(lake, lens)
+    if cutoff is not None:
+        yield f"kept share   {lens}: {cutoff.kept_share:.1%} of {cutoff.documents} documents (cut-off {cutoff.cutoff})"
+    rows = lake.scan(RELEASES).filter(pl.col("lens") == lens).sort("created_at").collect().to_dicts()
+    for row in rows[-1:]:
+        yield f"release      {lens}: {row['documents']} documents in {Path(row['uri'])}"

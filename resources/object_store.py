@@ -1,0 +1,124 @@
+"""S3-compatible object stores: a client from delta-rs's storage options, and the probe that a store is safe for Delta.
+
+What belongs here: what is true of a store whatever lies in it. What does not: models (`model_store.py`), tables
+(`lake.py`). boto3 comes with the extra `s3` and is imported when a client is made.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+# Half a minute in all where nothing answers: 3 attempts x 5 s, twice over for name resolution and back-off.
+CONNECT_TIMEOUT_S = 5
+ATTEMPTS = 3
+
+
+class ObjectStoreError(RuntimeError):
+    """A store that cannot be used; the message names the URL and the cause, never a credential."""
+
+
+class UnsafeObjectStoreError(ObjectStoreError):
+    """A store on which concurrent Delta commits would vanish."""
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Bucket and prefix (without slashes at its ends) of an s3:// URL. Raises ObjectStoreError for any other URL."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme not in ("s3", "s3a") or not bucket:
+        raise ObjectStoreError(f"{url} is not an object store URL; write s3://bucket/prefix")
+    return bucket, prefix.strip("/")
+
+
+def s3_client(storage_options: Mapping[str, str]) -> Any:
+    """A boto3 client from delta-rs's options; what they leave out comes from boto3's own chain (variables, roles).
+
+    Read are AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ALLOW_HTTP.
+    Raises ObjectStoreError where boto3 is not installed, or for a plain-http endpoint without AWS_ALLOW_HTTP=true,
+    which delta-rs would refuse as well.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+    except ModuleNotFoundError as error:
+        raise ObjectStoreError("s3:// needs boto3; install datashop with the extra `s3`") from error
+    endpoint = storage_options.get("AWS_ENDPOINT_URL")
+    if endpoint and endpoint.startswith("http://") and storage_options.get("AWS_ALLOW_HTTP", "").lower() != "true":
+        raise ObjectStoreError(f"the endpoint {endpoint} is not encrypted; set AWS_ALLOW_HTTP=true if that is meant")
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=storage_options.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=storage_options.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=storage_options.get("AWS_SESSION_TOKEN"),
+        region_name=storage_options.get("AWS_REGION", "us-east-1" if endpoint else None),
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            retries={"max_attempts": ATTEMPTS, "mode": "standard"},
+            request_checksum_calculation="when_required",  # stores other than S3 do not all know the newer ones
+            s3={"addressing_style": "path"} if endpoint else {},
+        ),
+    )
+
+
+@contextmanager
+def clear_errors(url: str, storage_options: Mapping[str, str]) -> Iterator[None]:
+    """Turn what boto3 raises inside the block into an ObjectStoreError that names the URL and the cause."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, Boto3Error) as error:
+        cause = str(error)
+        for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
+            if secret := storage_options.get(name):
+                cause = cause.replace(secret, "***")
+        endpoint = storage_options.get("AWS_ENDPOINT_URL", "the default endpoint")
+        raise ObjectStoreError(
+            f"{url} at {endpoint}: {cause}. Check the bucket, the AWS_* variables and the network."
+        ) from None
+
+
+def status_of(error: Any) -> int:
+    """The HTTP status of a botocore ClientError."""
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
+    """Write one small object twice below `url`, the second time "only if absent", which the store must refuse.
+
+    Delta commits are such writes: on a store that ignores the condition two writers both believe that they have
+    committed, and one commit is gone (15 of 39 acknowledged rows survived in such a store).
+    Raises UnsafeObjectStoreError where the store does not refuse with 412, ObjectStoreError where it cannot be
+    reached or written to. The object is removed again.
+    """
+    from botocore.exceptions import ClientError
+
+    bucket, prefix = split_url(url)
+    client = s3_client(storage_options)
+    key = f"{prefix}/_datashop_probe_{uuid.uuid4().hex}".lstrip("/")
+    with clear_errors(url, storage_options):
+        try:
+            client.put_object(Bucket=bucket, Key=key, Body=b"first", IfNoneMatch="*")
+        except ClientError as error:
+            if status_of(error) == 501:
+                raise _unsafe(url, "does not know conditional writes") from None
+            raise
+        try:
+            client.put_object(Bucket=bucket, Key=key, Body=b"second", IfNoneMatch="*")
+        except ClientError as error:
+            if status_of(error) != 412:
+                raise
+        else:
+            raise _unsafe(url, "wrote an object over although told to write only if absent")
+        finally:
+            client.delete_object(Bucket=bucket, Key=key)
+
+
+def _unsafe(url: str, what: str) -> UnsafeObjectStoreError:
+    return UnsafeObjectStoreError(
+        f"the object store of {url} {what} (If-None-Match: *). Concurrent commits would vanish silently on it. Use a "
+        "store that honours conditional writes (S3, MinIO, SeaweedFS, Ceph; recent versions), or a local path."
+    )
