@@ -49,12 +49,12 @@ class LocalModelStore:
         checksums = _checksums(directory)
         with sole_writer(final):
             if (final / MANIFEST).is_file():
-                _same_or_raise(final.as_uri(), json.loads((final / MANIFEST).read_text(encoding="utf-8")), checksums)
-                return final.as_uri()
+                _same_or_raise(str(final), json.loads((final / MANIFEST).read_text(encoding="utf-8")), checksums)
+                return str(final)
             with new_directory(final) as partial:
                 shutil.copytree(directory, partial, dirs_exist_ok=True)
                 (partial / MANIFEST).write_text(_manifest_text(checksums), encoding="utf-8")
-        return final.as_uri()
+        return str(final)
 
     def fetch(self, uri: str) -> Path:
         """See `seams.ModelStore`."""
@@ -89,7 +89,7 @@ class S3ModelStore:
         return target
 
     def fetch(self, uri: str) -> Path:
-        """See `seams.ModelStore`. What is downloaded is checked; raises ModelStoreError where it is not what was put."""
+        """See `seams.ModelStore`. Raises ModelStoreError where a downloaded file is not what was put."""
         bucket, prefix = split_url(uri)
         client = s3_client(self.storage_options)
         with clear_errors(uri, self.storage_options):
@@ -147,6 +147,6 @@ def _same_or_raise(uri: str, stored: Mapping[str, str], checksums: Mapping[str, 
     differing = sorted(name for name in stored.keys() | checksums.keys() if stored.get(name) != checksums.get(name))
     if differing:
         raise ModelStoreError(
-            f"{uri} holds other content ({', '.join(differing[:3])}); a stored model never changes. Store under another "
-            "name, or remove it if no record refers to it."
+            f"{uri} holds other content ({', '.join(differing[:3])}); a stored model never changes. "
+            "Store under another name, or remove it if no record refers to it."
         )

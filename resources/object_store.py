@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-# Half a minute in all where nothing answers: 3 attempts x 5 s, twice over for name resolution and back-off.
+# boto3's own default waits for a minute, five times over, where nothing answers.
 CONNECT_TIMEOUT_S = 5
 ATTEMPTS = 3
 
