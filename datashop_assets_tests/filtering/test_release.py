@@ -1,0 +1,268 @@
+"""A release stands alone, is whole or not there, is the same bytes each time, and loads in other people's tools."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+import zstandard
+
+from datashop_assets.filtering.card import ReleaseFacts
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.release import COLUMNS, ReleaseError, verify_release, write_release
+from datashop_assets.rating.lens import Lens
+from datashop_assets.records import Estimate
+
+# Text that breaks careless writers: line and paragraph separators, quotes, a null, a lone BOM, braces, emoji.
+AWKWARD = 'line\nand\r\n"quote" \\ \u2028 \u2029 \x00 \ufeff {x} 😀 é'
+
+
+def facts(release: str = "0123456789abcdef") -> ReleaseFacts:
+    lens = Lens(
+        "teaching", "Teaching value", "does it teach? {yes} | no", 0, 5, 3, 4000, "s", "p {{ document }}", exemplars=()
+    )
+    cutoff = CutoffRecord(
+        lens="teaching",
+        cutoff="c" * 16,
+        classifier="a" * 16,
+        policy='{"keep_fraction": 0.25}',
+        lower=2.5,
+        upper=None,
+        reverse=False,
+        kept_share=0.2512,
+        documents=20,
+        shards=("crawl-0", "crawl-1"),
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    return ReleaseFacts(
+        release=release,
+        lens=lens,
+        cutoff=cutoff,
+        rater="embedded (model)",
+        quality={"spearman": Estimate(0.71, 0.62, 0.79, 412)},
+        tables={"documents": 4, "scores/teaching": 2},
+        source_licenses={"encyclopedia": "CC BY-SA 4.0"},
+    )
+
+
+def batch(shard: str, rows: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "id": [f"d{n}" for n in range(rows)],
+            "text": [AWKWARD if n == 0 else f"text {n} of {shard} " * 20 for n in range(rows)],
+            "source": ["encyclopedia" if n % 2 else "pipe|d" for n in range(rows)],
+            "score": [2.5 + n / 7 for n in range(rows)],
+            "int_score": [3] * rows,
+            "shard": [shard] * rows,
+        },
+        schema=COLUMNS,
+    )
+
+
+def batches() -> Iterator[pl.DataFrame]:
+    yield batch("crawl-0", 4)
+    yield batch("crawl-1", 0)
+    yield batch("crawl-2", 3)
+
+
+EVERYTHING = pl.concat(batches())
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {p.relative_to(directory).as_posix(): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_both_formats_hold_every_row_in_order(tmp_path: Path) -> None:
+    write_release(tmp_path / "r", batches(), facts())
+    assert pl.read_parquet(tmp_path / "r/data/train-00000-of-00001.parquet").equals(EVERYTHING)
+    lines = zstandard.decompress((tmp_path / "r/jsonl/train-00000-of-00001.jsonl.zst").read_bytes(), 1_000_000)
+    read = pl.DataFrame([json.loads(line) for line in lines.decode().split("\n") if line], schema=COLUMNS)
+    assert read.equals(EVERYTHING)
+
+
+def test_files_roll_by_size_and_the_manifest_counts_them(tmp_path: Path) -> None:
+    info = write_release(tmp_path / "r", batches(), facts(), file_bytes=1)
+    names = sorted(p.name for p in (tmp_path / "r/data").iterdir())
+    assert names == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
+    assert {f["path"]: f["rows"] for f in info.manifest["files"] if "rows" in f} == {
+        "data/train-00000-of-00002.parquet": 4,
+        "data/train-00001-of-00002.parquet": 3,
+        "jsonl/train-00000-of-00002.jsonl.zst": 4,
+        "jsonl/train-00001-of-00002.jsonl.zst": 3,
+    }
+    assert (info.documents, info.sources) == (7, {"encyclopedia": 3, "pipe|d": 4})
+
+
+def test_only_one_batch_is_asked_for_at_a_time(tmp_path: Path) -> None:
+    """The second shard is read only after the first is on its way to disk."""
+    seen: list[int] = []
+
+    def watched() -> Iterator[pl.DataFrame]:
+        for shard in ("crawl-0", "crawl-1"):
+            partial = tmp_path / ".r.partial"
+            seen.append(sum(1 for _ in partial.rglob("*.parquet")))
+            yield batch(shard, 3)
+
+    write_release(tmp_path / "r", watched(), facts(), file_bytes=1)
+    assert seen == [0, 1]
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_release(tmp_path / name, batches(), facts(), file_bytes=1)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_the_checksums_can_be_checked_without_us(tmp_path: Path) -> None:
+    write_release(tmp_path / "r", batches(), facts())
+    checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path / "r", capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count(": OK") == 4
+
+
+def unread() -> Iterator[pl.DataFrame]:
+    raise AssertionError("the corpus was read again")
+    yield
+
+
+def test_the_same_release_again_reads_and_writes_nothing(tmp_path: Path) -> None:
+    first = write_release(tmp_path / "r", batches(), facts())
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "r").rglob("*")}
+    again = write_release(tmp_path / "r", unread(), facts())
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "r").rglob("*")} == before
+    assert (first.reused, again.reused) == (False, True)
+    assert (again.documents, again.bytes, again.sources) == (first.documents, first.bytes, first.sources)
+
+
+def test_a_folder_of_another_release_is_not_touched(tmp_path: Path) -> None:
+    write_release(tmp_path / "r", batches(), facts())
+    before = contents(tmp_path / "r")
+    with pytest.raises(ReleaseError, match="holds release 0123456789abcdef, not other"):
+        write_release(tmp_path / "r", unread(), facts("other"))
+    assert contents(tmp_path / "r") == before
+
+
+def damage_text(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+@pytest.mark.parametrize(
+    ("file", "how", "problem"),
+    [
+        pytest.param("data/train-00000-of-00001.parquet", damage_text, "was altered", id="altered data"),
+        pytest.param("jsonl/train-00000-of-00001.jsonl.zst", Path.unlink, "is missing", id="missing data"),
+        pytest.param("README.md", damage_text, "was altered", id="altered card"),
+        pytest.param("manifest.json", Path.unlink, "is missing", id="missing manifest"),
+        pytest.param("manifest.json", damage_text, "cannot be read", id="broken manifest"),
+        pytest.param("SHA256SUMS", Path.unlink, "is missing", id="missing checksums"),
+        pytest.param("data/train-more.parquet", Path.touch, "is not listed", id="a file that would be loaded too"),
+    ],
+)
+def test_damage_is_found_named_and_never_taken_for_the_release(tmp_path: Path, file: str, how, problem: str) -> None:
+    write_release(tmp_path / "r", batches(), facts())
+    assert verify_release(tmp_path / "r") == []
+    how(tmp_path / "r" / file)
+    problems = verify_release(tmp_path / "r")
+    assert len(problems) == 1
+    assert file in problems[0]
+    assert problem in problems[0]
+    with pytest.raises(ReleaseError, match=r"damaged.*Remove it"):
+        write_release(tmp_path / "r", unread(), facts())
+
+
+def test_checksums_that_were_forged_along_are_found_by_the_manifest(tmp_path: Path) -> None:
+    write_release(tmp_path / "r", batches(), facts())
+    data, sums = tmp_path / "r/data/train-00000-of-00001.parquet", tmp_path / "r/SHA256SUMS"
+    damage_text(data)
+    line = subprocess.run(["sha256sum", str(data)], capture_output=True, text=True, check=True).stdout.split()[0]
+    kept = [row for row in sums.read_text().splitlines(keepends=True) if "parquet" not in row]
+    sums.write_text("".join([f"{line}  data/train-00000-of-00001.parquet\n", *kept]))
+    assert verify_release(tmp_path / "r") == ["data/train-00000-of-00001.parquet was altered"]
+
+
+@pytest.mark.parametrize("nothing", [[], [batch("crawl-0", 0)]], ids=["no shard", "only empty shards"])
+def test_an_empty_release_is_refused(tmp_path: Path, nothing: list[pl.DataFrame]) -> None:
+    with pytest.raises(ReleaseError, match=r"'teaching' would be empty.*Lower the bound"):
+        write_release(tmp_path / "r", nothing, facts())
+    assert [p for p in tmp_path.iterdir() if p.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param(pl.lit(None, pl.String).alias("text"), r"null text among .*crawl-0", id="no text"),
+        pytest.param(pl.lit(1.0).alias("score"), "score is Float64, not Float32", id="another type"),
+    ],
+)
+def test_a_batch_that_does_not_fit_leaves_nothing_behind(tmp_path: Path, change: pl.Expr, fault: str) -> None:
+    with pytest.raises(ReleaseError, match=fault):
+        write_release(tmp_path / "r", [batch("crawl-1", 2), batch("crawl-0", 2).with_columns(change)], facts())
+    assert [p for p in tmp_path.iterdir() if p.is_dir()] == []
+
+
+def test_a_source_may_be_unknown(tmp_path: Path) -> None:
+    rows = batch("crawl-0", 2).with_columns(source=pl.lit(None, pl.String))
+    assert write_release(tmp_path / "r", [rows], facts()).sources == {"unknown": 2}
+
+
+def write_and_die(directory: str) -> None:
+    """Runs in a process of its own: killed between two shards."""
+
+    def dying() -> Iterator[pl.DataFrame]:
+        yield batch("crawl-0", 4)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    write_release(Path(directory), dying(), facts())
+
+
+def test_a_killed_writer_leaves_no_release_and_the_next_one_is_clean(tmp_path: Path) -> None:
+    write_release(tmp_path / "undisturbed", batches(), facts())
+    call = f"from {__name__} import write_and_die; write_and_die({str(tmp_path / 'r')!r})"
+    killed = subprocess.run([sys.executable, "-c", call], cwd=Path(__file__).parents[2], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "r").exists()
+    assert (tmp_path / ".r.partial").exists()
+    write_release(tmp_path / "r", batches(), facts())
+    assert contents(tmp_path / "r") == contents(tmp_path / "undisturbed")
+    assert not (tmp_path / ".r.partial").exists()
+
+
+def test_the_card_says_what_a_reader_needs(tmp_path: Path) -> None:
+    write_release(tmp_path / "r", batches(), facts())
+    _, header, text = (tmp_path / "r/README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(header)["license"] == "other"
+    assert yaml.safe_load(header)["size_categories"] == ["n<1K"]
+    for said in [
+        "7 documents",
+        "does it teach? {yes} | no",
+        "embedded (model)",
+        "scores at least 2.5: 25.12%",
+        "| spearman | 0.710 | 0.620 to 0.790 | 412 |",
+        "| pipe\\|d | 4 | 57.1% | not recorded |",
+        "| encyclopedia | 3 | 42.9% | CC BY-SA 4.0 |",
+        "sha256sum -c SHA256SUMS",
+    ]:
+        assert said in text
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("folder", ["r", "r/jsonl"], ids=["the folder is its parquet", "jsonl by its folder"])
+def test_it_loads_with_datasets(tmp_path: Path, folder: str) -> None:
+    import datasets
+
+    write_release(tmp_path / "r", batches(), facts(), file_bytes=1)
+    loaded = datasets.load_dataset(str(tmp_path / folder), cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == ["train"]
+    train = loaded["train"]
+    assert train.column_names == list(COLUMNS)
+    assert train["text"][:] == EVERYTHING["text"].to_list()
+    assert train["id"][:] == EVERYTHING["id"].to_list()
+    assert pl.Series(train["score"][:], dtype=pl.Float32).to_list() == EVERYTHING["score"].to_list()
+    assert train["int_score"][:] == EVERYTHING["int_score"].to_list()
