@@ -51,4 +51,6 @@ class FolderProgress:
         try:
             return pl.read_parquet(file)
         except (pl.exceptions.ComputeError, OSError) as error:
-            raise OSError(f"{file} holds kept ratings but cannot be read ({error}); delete it to rate them again") from error
+            raise OSError(
+                f"{file} holds kept ratings but cannot be read ({error}); delete it to rate them again"
+            ) from error

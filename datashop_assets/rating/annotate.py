@@ -89,13 +89,13 @@ def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
         "failed_by_reason": dict(sorted(Counter(annotations["reason"].drop_nulls()).items())),
         "by_score": {str(score): rounded[score] for score in range(lens.low, lens.high + 1)},
         "mean_score": scores.mean(),
-        "tokens": int(annotations["input_tokens"].sum() + annotations["output_tokens"].sum()),
+        "tokens": int(annotations["input_tokens"].sum()) + int(annotations["output_tokens"].sum()),
         "rater_seconds": round(float(annotations["seconds"].sum()), 1),
     }
 
 
 def _rows(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(list(ROWS)).cast(dict(ROWS))
+    return frame.select(list(ROWS)).match_to_schema(ROWS)
 
 
 def _reusable(known: pl.DataFrame, sampled: pl.DataFrame, lens: Lens, rater: Rater) -> pl.DataFrame:
