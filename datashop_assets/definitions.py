@@ -50,11 +50,12 @@ def build_defs(
     """
     project = project_of(profile)
     graph = load_graph(project)
+    jobs = build_jobs(graph)
     return dg.Definitions(
         assets=[asset for build, _ in STAGES for asset in build(graph)],
         asset_checks=[check for _, build in STAGES for check in build(graph)],
-        jobs=build_jobs(graph),
-        sensors=build_sensors(graph),
+        jobs=jobs,
+        sensors=build_sensors(graph, jobs),
         resources=build_resources(profile, project) | (overrides or {}),
         executor=dg.in_process_executor,
         loggers=loggers,

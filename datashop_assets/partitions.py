@@ -4,10 +4,17 @@ What belongs here: the partition definitions, and the translation between Dagste
 What does not: which cells need work (`lineage.py`).
 """
 
+import warnings
+
 import dagster as dg
 
 from datashop_assets.graph import Graph
 from datashop_assets.records import Cell
+
+# Backfill policies, this mapping and partitioned checks are marked beta or preview; all three are what this product
+# stands on, dagster is pinned below 1.14, and the warnings would greet every user at every start.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 SHARDS = dg.DynamicPartitionsDefinition(name="shard")
 

@@ -29,8 +29,13 @@ class Commit:
 class Lake(Protocol):
     """The tables. A commit is all or nothing and replaces exactly the cells that it names."""
 
-    def scan(self, table: TableSpec, where: Mapping[str, Collection[str]] | None = None) -> pl.LazyFrame:
-        """The table's rows with the declared schema, of the given partition values; empty where nothing is yet."""
+    def scan(
+        self, table: TableSpec, where: Mapping[str, Collection[str]] | None = None, version: int | None = None
+    ) -> pl.LazyFrame:
+        """The table's rows with the declared schema, of the given partition values; empty where nothing is yet.
+
+        `version` reads the table as it was at that version.
+        """
         ...
 
     def commit(

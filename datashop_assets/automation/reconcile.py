@@ -18,12 +18,15 @@ from datashop_assets.records import DOCUMENTS, EMBEDDINGS, FILTERED, Cell
 from datashop_assets.scoring.state import scores_target, wanted_scores
 from datashop_assets.seams import Lake
 
+# The jobs that work is done by; `jobs.py` says what is in them.
+RECONCILED_JOBS = ("parse_and_embed_shards", "score_documents", "filter_documents")
+
 
 @dataclass(frozen=True)
 class Work:
-    """One run's worth: the assets, and the stretch of shards. `target` names the wanted versions."""
+    """One run's worth: a job, and the stretch of shards. `target` names the wanted versions."""
 
-    assets: tuple[str, ...]
+    job: str
     stretch: Rectangle
     target: str
 
@@ -31,7 +34,7 @@ class Work:
     def key(self) -> str:
         """The same for the same work asked for again."""
         s = self.stretch
-        return f"{'+'.join(self.assets)}:{s.lens or '-'}:{s.first}..{s.last}:{self.target}"
+        return f"{self.job}:{s.lens or '-'}:{s.first}..{s.last}:{self.target}"
 
 
 def stale_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) -> list[Work]:
@@ -66,7 +69,7 @@ def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) 
     # One run makes both, so a shard counts as there when both are.
     wanted = {cell: wanted_documents[cell] + wanted_vectors[cell] for cell in cells}
     there = {cell: f"{have_documents.get(cell)}{have_vectors.get(cell)}" for cell in cells}
-    return _as_work(("documents", "embeddings"), wanted, there, shards)
+    return _as_work("parse_and_embed_shards", wanted, there, shards)
 
 
 def _lens_work(lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]) -> list[Work]:
@@ -77,12 +80,12 @@ def _lens_work(lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards
     wanted = wanted_scores(lake, encoder, promotion.classifier, cells)
     target = scores_target(lens, promotion.classifier)
     there = _versions(lake, target, cells)
-    stale = _as_work(("scores",), wanted, there, shards)
+    stale = _as_work("score_documents", wanted, there, shards)
     cutoff = current_cutoff(lake, lens)
     if stale or cutoff is None or cutoff.classifier != promotion.classifier:
         return stale
     filtered = wanted_filtered(lake, cutoff, cells)
-    return _as_work(("filtered_documents",), filtered, _versions(lake, Target(FILTERED.of(lens)), cells), shards)
+    return _as_work("filter_documents", filtered, _versions(lake, Target(FILTERED.of(lens)), cells), shards)
 
 
 def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, str | None]:
@@ -90,7 +93,7 @@ def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, s
 
 
 def _as_work(
-    assets: tuple[str, ...], wanted: Mapping[Cell, str], there: Mapping[Cell, str | None], shards: Sequence[str]
+    job: str, wanted: Mapping[Cell, str], there: Mapping[Cell, str | None], shards: Sequence[str]
 ) -> list[Work]:
     position = {shard: index for index, shard in enumerate(shards)}
 
@@ -98,4 +101,4 @@ def _as_work(
         inside = range(position[stretch.first], position[stretch.last] + 1)
         return content_id([wanted.get(Cell(shards[index], stretch.lens)) for index in inside])
 
-    return [Work(assets, stretch, target(stretch)) for stretch in plan(wanted, there, shards)]
+    return [Work(job, stretch, target(stretch)) for stretch in plan(wanted, there, shards)]

@@ -6,10 +6,11 @@ finding files (`corpus/registration.py`), finding work (`reconcile.py`).
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
-from datashop_assets.automation.reconcile import Work, stale_work
+from datashop_assets.automation.reconcile import RECONCILED_JOBS, Work, stale_work
 from datashop_assets.corpus.registration import register_new_shards
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import SHARDS, range_tags
@@ -49,17 +50,16 @@ def run_request(work: Work, bucket: int) -> dg.RunRequest:
     stretch = work.stretch
     return dg.RunRequest(
         run_key=f"{work.key}:{bucket}",
-        asset_selection=[dg.AssetKey(name) for name in work.assets],
+        job_name=work.job,
         tags={**range_tags(stretch.lens, stretch.first, stretch.last), WORK_TAG: work.target},
     )
 
 
-def build_sensors(graph: Graph) -> Sequence[dg.SensorDefinition]:
+def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefinition]:
     """The sensors of a project."""
 
     @dg.sensor(
         name="landing_sensor",
-        target=dg.AssetSelection.assets("documents"),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Bundles new crawl files, in crawl order, into shards and adds them as partitions.",
@@ -78,7 +78,7 @@ def build_sensors(graph: Graph) -> Sequence[dg.SensorDefinition]:
 
     @dg.sensor(
         name="reconcile_sensor",
-        target=dg.AssetSelection.assets("documents", "embeddings", "scores", "filtered_documents"),
+        jobs=[job for job in jobs if job.name in RECONCILED_JOBS],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(

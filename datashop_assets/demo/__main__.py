@@ -98,7 +98,11 @@ def run_demo(profile: Profile, documents: int | None) -> int:
                 continue
             say(f"[{number}/{len(todo)}] {job}{f' ({lens})' if lens else ''}")
             result = defs.resolve_job_def(job).execute_in_process(
-                instance=instance, tags=tags, partition_key=key, raise_on_error=False
+                instance=instance,
+                tags=tags,
+                partition_key=key,
+                run_config={"loggers": {"console": {}}},
+                raise_on_error=False,
             )
             if not result.success:
                 say(f"      FAILED after {time.monotonic() - at:.0f} s: {failure_message(result)}")

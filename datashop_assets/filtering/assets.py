@@ -1,5 +1,6 @@
 """Assets of the filtering stage: cut-off, filtered documents, release."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -17,7 +18,7 @@ from datashop_assets.lineage import FILTER_RECIPE
 from datashop_assets.partitions import GRID_TO_LENS, RANGES, cells_by_lens, grid_partitions, lens_partitions
 from datashop_assets.plots import histogram
 from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, Rater
 
 GROUP = "filtering"
 
@@ -102,11 +103,15 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         ),
     )
     def release(
-        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], releases: dg.ResourceParam[Path]
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        releases: dg.ResourceParam[Path],
+        raters: dg.ResourceParam[Callable[[str], Rater]],
     ) -> dg.MaterializeResult:
         lens = graph.lenses[context.partition_key]
+        rater = raters(graph.settings(lens.name).rater).id
         lineage = lineage_of(context, lake, DOCUMENTS, SCORES.of(lens.name), FILTERED.of(lens.name))
-        made = produce_release(lake, graph, lens, releases, lineage)
+        made = produce_release(lake, lens, rater, releases, lineage)
         if made.reused:
             context.log.info("release %s is already there: nothing to do", made.release)
         return dg.MaterializeResult(

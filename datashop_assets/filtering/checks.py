@@ -1,0 +1,44 @@
+"""Checks of the filtering stage."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from datashop_assets.asset_metadata import table
+from datashop_assets.corpus.quality import incomplete_cells
+from datashop_assets.filtering.release import verify_release
+from datashop_assets.graph import Graph
+from datashop_assets.partitions import lens_partitions
+from datashop_assets.records import FILTERED, RELEASES
+from datashop_assets.seams import Lake
+
+
+def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
+    """The filtering checks of a project."""
+
+    @dg.asset_check(
+        asset="filtered_documents", description="Every document of a filtered shard is there, kept or with its reason."
+    )
+    def every_document_has_a_verdict(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        wrong = {lens: incomplete_cells(lake, FILTERED.of(lens)) for lens in graph.lenses}
+        return dg.AssetCheckResult(
+            passed=all(frame.is_empty() for frame in wrong.values()),
+            metadata={f"shards that differ: {lens}": table(frame) for lens, frame in wrong.items()},
+        )
+
+    @dg.asset_check(
+        asset="release",
+        partitions_def=lens_partitions(graph),
+        description="Every file of the newest release has the checksum that its manifest names.",
+    )
+    def checksums_hold(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        rows = lake.scan(RELEASES).filter(pl.col("lens") == context.partition_key).sort("created_at").collect()
+        folder = Path(rows["uri"][-1])
+        problems = verify_release(folder)
+        return dg.AssetCheckResult(
+            passed=not problems,
+            metadata={"release": dg.MetadataValue.path(folder), "problems": "; ".join(problems) or "none"},
+        )
+
+    return [every_document_has_a_verdict, checksums_hold]
