@@ -47,6 +47,10 @@ def grid_partitions(graph: Graph) -> dg.MultiPartitionsDefinition:
 GRID_TO_LENS = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="lens")
 
 
+# All shards at once, for assets of a lens that read tables of the whole corpus.
+EVERY_SHARD = dg.AllPartitionMapping()
+
+
 def cells_of(context: dg.AssetExecutionContext) -> list[Cell]:
     """The cells of this run in shard order: crawl order, as shard keys sort. Dagster gives fan-ins in set order."""
     cells = []

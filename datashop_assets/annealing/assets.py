@@ -11,7 +11,7 @@ from datashop_assets.annealing.packing import DocumentEncoder
 from datashop_assets.annealing.produce import DOCUMENT_TOKENS, AnnealedModel, Workshop, produce_model
 from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, table_metadata
 from datashop_assets.graph import Graph
-from datashop_assets.partitions import annealed_partitions, lens_to_annealed
+from datashop_assets.partitions import EVERY_SHARD, annealed_partitions, lens_to_annealed
 from datashop_assets.plots import loss_curves
 from datashop_assets.records import ANNEALED_MODELS, DOCUMENTS, FILTERED
 from datashop_assets.seams import Lake
@@ -90,7 +90,10 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         return anneal(context, lake, workshop, None, None)
 
     @dg.asset(
-        deps=[dg.AssetDep("release", partition_mapping=lens_to_annealed(graph)), "documents"],
+        deps=[
+            dg.AssetDep("release", partition_mapping=lens_to_annealed(graph)),
+            dg.AssetDep("documents", partition_mapping=EVERY_SHARD),
+        ],
         partitions_def=annealed_partitions(graph),
         **common,
         description=(

@@ -9,7 +9,7 @@ from datashop_assets.asset_metadata import OWNERS, estimates, lineage_of, pictur
 from datashop_assets.classifier.produce import produce_classifier
 from datashop_assets.classifier.registry import find_classifier, promote
 from datashop_assets.graph import Graph
-from datashop_assets.partitions import GRID_TO_LENS, lens_partitions
+from datashop_assets.partitions import EVERY_SHARD, GRID_TO_LENS, lens_partitions
 from datashop_assets.plots import confusion_matrix, predicted_vs_label, reliability
 from datashop_assets.records import ANNOTATIONS, CLASSIFIERS, EMBEDDINGS, PROMOTIONS
 from datashop_assets.seams import Lake, ModelStore, Rater
@@ -30,7 +30,10 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     """The classifier assets of a project."""
 
     @dg.asset(
-        deps=[dg.AssetDep("annotations", partition_mapping=GRID_TO_LENS), "embeddings"],
+        deps=[
+            dg.AssetDep("annotations", partition_mapping=GRID_TO_LENS),
+            dg.AssetDep("embeddings", partition_mapping=EVERY_SHARD),
+        ],
         partitions_def=lens_partitions(graph),
         group_name=GROUP,
         owners=OWNERS,

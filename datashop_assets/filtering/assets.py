@@ -15,7 +15,14 @@ from datashop_assets.filtering.produce import produce_release, scored_corpus
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, require_cutoff, wanted_filtered
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import FILTER_RECIPE
-from datashop_assets.partitions import GRID_TO_LENS, RANGES, cells_by_lens, grid_partitions, lens_partitions
+from datashop_assets.partitions import (
+    EVERY_SHARD,
+    GRID_TO_LENS,
+    RANGES,
+    cells_by_lens,
+    grid_partitions,
+    lens_partitions,
+)
 from datashop_assets.plots import histogram
 from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
 from datashop_assets.seams import Lake, Rater
@@ -91,7 +98,10 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
                 report(context, outcome)
 
     @dg.asset(
-        deps=[dg.AssetDep("filtered_documents", partition_mapping=GRID_TO_LENS), "documents"],
+        deps=[
+            dg.AssetDep("filtered_documents", partition_mapping=GRID_TO_LENS),
+            dg.AssetDep("documents", partition_mapping=EVERY_SHARD),
+        ],
         partitions_def=lens_partitions(graph),
         group_name=GROUP,
         owners=OWNERS,

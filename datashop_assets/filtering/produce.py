@@ -58,7 +58,8 @@ def filtered_cells(lake: Lake, cutoff: CutoffRecord) -> dict[Cell, str]:
     if stale:
         raise ReleaseError(
             f"lens {cutoff.lens!r}: {len(stale)} of {len(cells)} shards are not filtered by cut-off {cutoff.cutoff} "
-            f"yet ({', '.join(stale[:5])}); materialize `filtered_documents` for them first. A release never mixes cut-offs."
+            f"yet ({', '.join(stale[:5])}); materialize `filtered_documents` for them first. A release never mixes "
+            "cut-offs."
         )
     return wanted
 
