@@ -1,6 +1,6 @@
 """Candidate against control: paired differences with their uncertainty, and a verdict that keeps to it. Pure.
 
-What belongs here: the statistics and how they read. What does not: measuring (`harness.py`), charts, tables of the lake.
+What belongs here: the statistics and how they read. What does not: measuring (`harness.py`), charts.
 
 Method. Both models see the same samples, so the difference is estimated sample by sample (E. Miller, "Adding Error
 Bars to Evals", 2024, arXiv:2411.00640). A score is a ratio of sums, so the standard error is that of a ratio estimator
