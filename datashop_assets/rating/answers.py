@@ -12,8 +12,12 @@ from datashop_assets.rating.lens import Lens
 
 Fault = Literal["unparsable_answer", "ambiguous_answer", "off_scale"]
 
-# `score: 4`, `**Score** = 4`, `"score": 4`, `score is 4/5`; the number may carry a sign and decimals.
-MARKER = re.compile(r"\bscore\b[\"'*\s]*(?:[:=]|\bis\b)[\"'*\s]*(-?\d+(?:\.\d+)?)(?:\s*/\s*(\d+))?", re.IGNORECASE)
+# `score: 4`, `**Score** = 4`, `"score": 4`, `score is 4/5`; then what makes it doubtful: another top, or a range.
+MARKER = re.compile(
+    r"\bscore\b[\"'*\s]*(?:[:=]|\bis\b)[\"'*\s]*(?P<value>-?\d+(?:\.\d+)?)"
+    r"(?:\s*/\s*(?P<top>\d+))?(?P<range>\s*(?:-|–|to|or)\s*\d)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ def answer_schema(lens: Lens) -> dict[str, Any]:
 def parse_answer(text: str, lens: Lens) -> Answer:
     """Read an answer: its last JSON object with a `score`, else its last `score: n`.
 
-    `unparsable_answer`: there is neither. `ambiguous_answer`: the score is no plain number, or its denominator is not
-    the top of the scale. `off_scale`: a number below or above the scale; it is never clipped.
+    `unparsable_answer`: there is neither. `ambiguous_answer`: the score is no plain number, or a range, or its
+    denominator is not the top of the scale. `off_scale`: a number below or above the scale; it is never clipped.
     """
     for found in reversed(_objects(text)):
         if "score" in found:
@@ -51,10 +55,10 @@ def parse_answer(text: str, lens: Lens) -> Answer:
     marks = list(MARKER.finditer(text))
     if not marks:
         return Answer(None, "unparsable_answer")
-    value, outof = marks[-1].groups()
-    if outof is not None and int(outof) != lens.high:
+    last = marks[-1]
+    if last["range"] or (last["top"] and int(last["top"]) != lens.high):
         return Answer(None, "ambiguous_answer")
-    return _checked(float(value), lens, text[: marks[-1].start()].strip() or None)
+    return _checked(float(last["value"]), lens, text[: last.start()].strip() or None)
 
 
 def _checked(value: Any, lens: Lens, rationale: str | None) -> Answer:

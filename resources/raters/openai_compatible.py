@@ -122,14 +122,14 @@ class OpenAICompatibleRater:
             except openai.NotFoundError as error:
                 raise RaterEndpointError(
                     f"the endpoint {self.settings.base_url} does not serve the model {self.settings.model!r} "
-                    f"({error.message}); correct `model` or `base_url` in the project file"
+                    f"({self._without_key(error.message)}); correct `model` or `base_url` in the project file"
                 ) from None
             except openai.APIError as error:
                 # The client has retried what may pass; asking once more would only wait again.
-                reason, raw = "endpoint_error", f"{type(error).__name__}: {error.message}"[:1000]
+                reason, raw = "endpoint_error", self._without_key(f"{type(error).__name__}: {error.message}")
                 break
             if not isinstance(completion, ChatCompletion) or not completion.choices:
-                reason, raw = "endpoint_error", f"no chat completion: {completion!r}"[:1000]
+                reason, raw = "endpoint_error", self._without_key(f"no chat completion: {completion!r}")
                 break
             if completion.usage is not None:
                 used[0] += completion.usage.prompt_tokens
@@ -160,6 +160,11 @@ class OpenAICompatibleRater:
                 "json_schema": {"name": "rating", "strict": True, "schema": answer_schema(lens)},
             },
         )
+
+    def _without_key(self, message: str) -> str:
+        """The beginning of a server's message; some quote the key that they were sent."""
+        key = os.environ.get(self.settings.api_key_env)
+        return (message.replace(key, "(key)") if key else message)[:1000]
 
     def _refused_key(self) -> RaterEndpointError:
         variable = self.settings.api_key_env

@@ -1,0 +1,89 @@
+"""A real HTTP server on a real socket that answers chat completions by a script."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Reply = tuple[int, Any]
+Script = Callable[[str, int], Reply]
+
+
+@dataclass
+class ChatServer:
+    """`script(document, nth time that it is asked)` gives status and body; `requests` keeps what was asked."""
+
+    script: Script
+    base_url: str = ""
+    models_status: int = 200
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def asked(self, document: str) -> list[dict[str, Any]]:
+        return [r for r in self.requests if r["messages"][-1]["content"] == f"Rate: {document}"]
+
+
+def says(content: str | None, refusal: str | None = None, finish: str = "stop") -> Reply:
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    return 200, {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+    }
+
+
+def fails(status: int, message: str) -> Reply:
+    return status, {"error": {"message": message, "type": "error", "code": status}}
+
+
+@contextmanager
+def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
+    server = ChatServer(script, models_status=models_status)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.reply(server.models_status, {"object": "list", "data": []})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            document = body["messages"][-1]["content"].removeprefix("Rate: ")
+            with server.lock:
+                server.requests.append(body)
+                server.keys.append(self.headers["Authorization"])
+                times = len(server.asked(document))
+            self.reply(*server.script(document, times))
+
+        def reply(self, status: int, body: Any) -> None:
+            data = json.dumps(body).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                if status == 429:
+                    self.send_header("Retry-After", "0.05")
+                self.end_headers()
+                self.wfile.write(data)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True  # the client gave up waiting, as a test wants
+
+        def log_message(self, *_: Any) -> None: ...
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.base_url = f"http://127.0.0.1:{http.server_port}/v1"
+    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
