@@ -54,10 +54,11 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         if decision.is_new:
             record_cutoff(lake, decision.record, lineage_of(context, lake, SCORES.of(lens)))
         context.log.info("cut-off %s: %s", decision.record.cutoff, decision.why)
-        bounds = {name: getattr(decision.record, name) for name in ("lower", "upper")}
+        record = decision.record
+        bounds = {name: bound for name, bound in (("lower", record.lower), ("upper", record.upper)) if bound is not None}
         return dg.MaterializeResult(
             metadata={
-                **{name: bound for name, bound in bounds.items() if bound is not None},
+                **bounds,
                 "cutoff": decision.record.cutoff,
                 "classifier": classifier,
                 "policy": dg.MetadataValue.json(policy.model_dump(mode="json")),
