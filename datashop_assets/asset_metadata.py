@@ -4,20 +4,44 @@ What belongs here: translation of our types into Dagster metadata. What does not
 is shown (the stages).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
 import polars as pl
 
-from datashop_assets.cellwork import Outcome
+from datashop_assets.cellwork import CellsFailedError, Outcome
 from datashop_assets.partitions import cells_of, partition_key
 from datashop_assets.plots import markdown_image
 from datashop_assets.records import Estimate, TableSpec
 from datashop_assets.seams import Lake
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 OWNERS = ["team:data"]
+# What a step costs, for filtering in the UI and for a deployment that sends it somewhere.
+CPU, ENCODER, RATER, TRAINING = ({"datashop/cost": cost} for cost in ("cpu", "encoder", "rater", "training"))
+# A lost connection or a passing fault is tried again; what was committed or staged is not made again.
+RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 PREVIEW_CHARS = 160
+# Errors of these kinds say what a person has to change: trying again changes nothing. (ProjectError, LensError,
+# TrainingError and their like are ValueErrors; what is missing upstream is a LookupError.)
+PERMANENT = (CellsFailedError, LookupError, ValueError)
+
+
+def plain_failures(body: Callable[P, T]) -> Callable[P, T]:
+    """For an asset's function: errors that a person must mend become the run's failure message, and are not retried."""
+
+    @functools.wraps(body)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return body(*args, **kwargs)
+        except PERMANENT as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    return wrapped
 
 
 def table_metadata(*tables: TableSpec) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datashop_assets.annealing.inputs import draw_documents, kept_documents
 from datashop_assets.annealing.mixture import build_mixture
 from datashop_assets.annealing.packing import DocumentEncoder
 from datashop_assets.annealing.produce import DOCUMENT_TOKENS, AnnealedModel, Workshop, produce_model
-from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, table_metadata
+from datashop_assets.asset_metadata import OWNERS, TRAINING, lineage_of, picture, plain_failures, table_metadata
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, annealed_partitions, lens_to_annealed
 from datashop_assets.plots import loss_curves
@@ -49,6 +49,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         "code_version": settings.version,
         "metadata": table_metadata(ANNEALED_MODELS) | {"base model": settings.model},
         "pool": "training",
+        "tags": TRAINING,
     }
 
     def anneal(
@@ -84,6 +85,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             "with it: same tokens, same seed, same schedule."
         ),
     )
+    @plain_failures
     def control_model(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult:
@@ -101,6 +103,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             "the lens's filtered documents."
         ),
     )
+    @plain_failures
     def candidate_model(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult:

@@ -5,7 +5,16 @@ from collections.abc import Callable
 import dagster as dg
 from pydantic import Field
 
-from datashop_assets.asset_metadata import OWNERS, estimates, lineage_of, picture, preview, table_metadata
+from datashop_assets.asset_metadata import (
+    CPU,
+    OWNERS,
+    estimates,
+    lineage_of,
+    picture,
+    plain_failures,
+    preview,
+    table_metadata,
+)
 from datashop_assets.classifier.produce import produce_classifier
 from datashop_assets.classifier.registry import find_classifier, promote
 from datashop_assets.graph import Graph
@@ -40,11 +49,13 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         kinds={"scikitlearn", "huggingface"},
         code_version=graph.recipe_code_version,
         metadata=table_metadata(CLASSIFIERS),
+        tags=CPU,
         description=(
             "A linear head on the frozen encoder, trained on all ratings of the lens and measured on rows that no "
             "classifier of the lens ever trains on. Stored so that sentence-transformers loads it without our code."
         ),
     )
+    @plain_failures
     def classifier(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
@@ -82,11 +93,13 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         owners=OWNERS,
         kinds={"deltalake"},
         metadata=table_metadata(PROMOTIONS),
+        tags=CPU,
         description=(
             "Puts a classifier in force for the lens; scoring follows the newest promotion, never the newest training. "
             "Name an older version in the config to roll back."
         ),
     )
+    @plain_failures
     def promotion(
         context: dg.AssetExecutionContext, config: PromotionConfig, lake: dg.ResourceParam[Lake]
     ) -> dg.MaterializeResult:

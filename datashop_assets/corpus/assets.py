@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import OWNERS, lineage_of, preview, report, table_metadata
+from datashop_assets.asset_metadata import (
+    CPU,
+    OWNERS,
+    RETRY,
+    lineage_of,
+    plain_failures,
+    preview,
+    report,
+    table_metadata,
+)
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.corpus.documents import PARSER_VERSION, ChangedFileError, documents_version, parse_shard
 from datashop_assets.corpus.readers import UnreadableFileError
@@ -39,13 +48,15 @@ def corpus_assets(graph: Graph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         kinds={"polars", "deltalake"},
         code_version=str(PARSER_VERSION),
         metadata=table_metadata(DOCUMENTS, QUARANTINE),
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
+        tags=CPU,
+        retry_policy=RETRY,
         description=(
             "The documents of a shard: id, text, source, and the file and row they came from. Rows that are no "
             "documents go to the table `quarantine` with file, row and reason; a file that cannot be read fails its "
             "shard."
         ),
     )
+    @plain_failures
     def documents(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], landing: dg.ResourceParam[LandingArea]
     ) -> None:

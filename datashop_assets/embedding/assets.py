@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import OWNERS, lineage_of, report, table_metadata
+from datashop_assets.asset_metadata import ENCODER, OWNERS, RETRY, lineage_of, plain_failures, report, table_metadata
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.embedding.embed import embeddings_frame
 from datashop_assets.embedding.inputs import documents_of, wanted_embeddings
@@ -26,8 +26,11 @@ def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         code_version=f"{EMBEDDING_RECIPE}-{graph.project.encoder.version}",
         metadata=table_metadata(EMBEDDINGS) | {"encoder": graph.project.encoder.model},
         pool="encoder",
+        tags=ENCODER,
+        retry_policy=RETRY,
         description="One vector a document, from the project's frozen encoder. A new head over them touches no text.",
     )
+    @plain_failures
     def embeddings(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], encoder: dg.ResourceParam[Encoder]
     ) -> None:

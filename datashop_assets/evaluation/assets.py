@@ -5,7 +5,7 @@ import polars as pl
 
 from datashop_assets.annealing.inputs import draw_documents
 from datashop_assets.annealing.produce import Workshop, newest_model
-from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, table_metadata
+from datashop_assets.asset_metadata import OWNERS, TRAINING, lineage_of, picture, plain_failures, table_metadata
 from datashop_assets.evaluation.produce import produce_report
 from datashop_assets.evaluation.slices import enough_for_slices
 from datashop_assets.graph import Graph
@@ -30,11 +30,13 @@ def evaluation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         code_version=settings.version,
         metadata=table_metadata(EVAL_REPORTS),
         pool="training",
+        tags=TRAINING,
         description=(
             "Control and candidate on the same questions and the same held-out texts, compared sample by sample, with "
             "intervals. It says `no difference shown` when that is so."
         ),
     )
+    @plain_failures
     def eval_report(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult:

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, preview, report, table, table_metadata
+from datashop_assets.asset_metadata import (
+    CPU,
+    OWNERS,
+    RETRY,
+    lineage_of,
+    picture,
+    plain_failures,
+    preview,
+    report,
+    table,
+    table_metadata,
+)
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.corpus.registry import shards_by_key
@@ -40,11 +51,13 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         owners=OWNERS,
         kinds={"polars", "deltalake"},
         metadata=table_metadata(CUTOFFS),
+        tags=CPU,
         description=(
             "Which scores are kept: an immutable record, decided over all documents that the promoted classifier has "
             "scored. A new one is made on a new promotion, a changed policy, or when the kept share has drifted."
         ),
     )
+    @plain_failures
     def cutoff(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
         lens = context.partition_key
         classifier = require_promoted(lake, lens).classifier
@@ -55,7 +68,9 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             record_cutoff(lake, decision.record, lineage_of(context, lake, SCORES.of(lens)))
         context.log.info("cut-off %s: %s", decision.record.cutoff, decision.why)
         record = decision.record
-        bounds = {name: bound for name, bound in (("lower", record.lower), ("upper", record.upper)) if bound is not None}
+        bounds = {
+            name: bound for name, bound in (("lower", record.lower), ("upper", record.upper)) if bound is not None
+        }
         return dg.MaterializeResult(
             metadata={
                 **bounds,
@@ -80,8 +95,11 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         kinds={"polars", "deltalake"},
         code_version=str(FILTER_RECIPE),
         metadata=table_metadata(FILTERED),
+        tags=CPU,
+        retry_policy=RETRY,
         description="Every document with the verdict of the cut-off and its reason. Narrow: no text is copied.",
     )
+    @plain_failures
     def filtered_documents(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> None:
         shards = shards_by_key(lake)
         for lens, cells in cells_by_lens(context).items():
@@ -108,11 +126,13 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         owners=OWNERS,
         kinds={"parquet", "huggingface"},
         metadata=table_metadata(RELEASES),
+        tags=CPU,
         description=(
             "The kept text copied out as parquet and jsonl.zst, with manifest, checksums and a dataset card; loads "
             "with datasets.load_dataset. Refuses a corpus that is only partly filtered by the cut-off in force."
         ),
     )
+    @plain_failures
     def release(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],

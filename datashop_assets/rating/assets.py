@@ -7,7 +7,17 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, preview, report, table_metadata
+from datashop_assets.asset_metadata import (
+    OWNERS,
+    RATER,
+    RETRY,
+    lineage_of,
+    picture,
+    plain_failures,
+    preview,
+    report,
+    table_metadata,
+)
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import ANNOTATION_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
@@ -48,11 +58,14 @@ def rating_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         code_version=f"{ANNOTATION_RECIPE}-{graph.lens_code_version}",
         metadata=table_metadata(ANNOTATIONS),
         pool="rater",
+        tags=RATER,
+        retry_policy=RETRY,
         description=(
             "A hash-chosen sample of each shard, rated by an LLM through a lens. A judgement that fails is a null "
             "score with a reason, never a number. Ratings that exist are never asked for again."
         ),
     )
+    @plain_failures
     def annotations(
         context: dg.AssetExecutionContext,
         config: AnnotationConfig,

@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import OWNERS, lineage_of, picture, report, table_metadata
+from datashop_assets.asset_metadata import (
+    CPU,
+    OWNERS,
+    RETRY,
+    lineage_of,
+    picture,
+    plain_failures,
+    report,
+    table_metadata,
+)
 from datashop_assets.cellwork import Produced, refresh
 from datashop_assets.classifier.head import Head, load_head
 from datashop_assets.classifier.registry import require_promoted
@@ -29,11 +38,14 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         kinds={"numpy", "deltalake"},
         code_version=str(SCORING_RECIPE),
         metadata=table_metadata(SCORES),
+        tags=CPU,
+        retry_policy=RETRY,
         description=(
             "The promoted classifier's score of every document: a matrix product over the stored embeddings, no text "
             "is read. Scores of earlier classifiers stay, so that a roll-back costs nothing."
         ),
     )
+    @plain_failures
     def scores(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
