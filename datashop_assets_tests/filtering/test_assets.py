@@ -1,0 +1,164 @@
+"""Cut-off, filtered documents and release over whole runs: what is kept, why, and what a release refuses."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from datashop_assets.records import CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, RELEASES, SCORES, SHARDS
+from datashop_assets_tests.worlds import World, failure_of, metadata_of
+
+KEPT = FILTERED.of("teaching")
+LENS = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.25}}
+
+
+@pytest.fixture
+def filtered(world: World) -> World:
+    world.land_shards(4)
+    world.run_all("teaching")
+    return world
+
+
+def released_ids(world: World) -> set[str]:
+    folder = Path(world.read(RELEASES).sort("created_at")["uri"].to_list()[-1])
+    return set(pl.read_parquet(folder / "data" / "*.parquet")["id"].to_list())
+
+
+def test_the_best_quarter_is_kept_and_every_other_document_has_its_reason(filtered: World) -> None:
+    rows = filtered.read(KEPT)
+    assert rows.height == 160
+    assert dict(rows["reason"].value_counts().iter_rows()) == {"kept": 40, "below_lower": 120}
+    scores = filtered.read(SCORES.of("teaching")).join(rows, on=["shard", "id"])
+    assert scores.filter("kept")["score"].min() > scores.filter(~pl.col("kept"))["score"].max()
+
+
+def test_counts_by_reason_and_the_kept_share_are_shown(filtered: World) -> None:
+    again = metadata_of(filtered.run("set_cutoff", "teaching"), "cutoff")["teaching"]
+    assert again["kept share"] == 0.25
+    assert again["documents"] == 160
+    assert again["skipped"] is True
+    filtered.change_project(lenses={"teaching": LENS | {"cutoff": {"lower": 3.0}}})
+    filtered.run("set_cutoff", "teaching")
+    facts = metadata_of(filtered.run("filter_documents", "teaching"), "filtered_documents")
+    assert sum(f["kept"] for f in facts.values()) == filtered.read(KEPT)["kept"].sum()
+    assert all(f["kept"] + f["below_lower"] == 40 for f in facts.values())
+
+
+def test_a_second_release_is_the_first_one(filtered: World) -> None:
+    before = filtered.table_versions()
+    facts = metadata_of(filtered.run("cut_release", "teaching"), "release")["teaching"]
+    assert facts["skipped"] is True
+    assert filtered.table_versions() == before
+
+
+def test_the_release_holds_the_kept_text_and_nothing_else(filtered: World) -> None:
+    kept = filtered.read(KEPT).filter("kept")["id"]
+    assert released_ids(filtered) == set(kept)
+    manifest = json.loads(filtered.read(RELEASES)["manifest"].item())
+    assert manifest["documents"] == 40
+
+
+def test_a_partly_filtered_corpus_is_not_released_and_the_shards_are_named(filtered: World) -> None:
+    filtered.change_project(lenses={"teaching": LENS | {"cutoff": {"lower": 3.0}}})
+    filtered.run("set_cutoff", "teaching")
+    filtered.run("filter_documents", "teaching", shards=filtered.shards[:2])
+    message = failure_of(filtered.run("cut_release", "teaching", fails=True))
+    assert "2 of 4 shards are not filtered" in message
+    assert "crawl-00002, crawl-00003" in message
+    assert filtered.read(RELEASES).height == 1
+
+
+def test_shards_that_are_for_annotation_only_are_never_released(world: World) -> None:
+    (world.folder / "pool").mkdir()
+    landings = [
+        {"dataset": "crawl", "url": "landing", "shard_bytes": 1},
+        {"dataset": "pool", "url": "pool", "shard_bytes": 1, "pool_only": True},
+    ]
+    world.change_project(landings=landings)
+    file = world.land("best", [n for n in range(1000, 1300) if n % 6 == 5])
+    file.rename(world.folder / "pool" / "best.jsonl")
+    world.land_shards(3)
+    world.run_all("teaching")
+    rows = world.read(KEPT)
+    reasons = rows.filter(pl.col("shard") == "pool-00000")["reason"].unique().to_list()
+    assert reasons == ["annotation_pool_only"]
+    pool = set(world.read(DOCUMENTS).filter(pl.col("dataset") == "pool")["id"])
+    assert pool
+    assert released_ids(world)
+    assert not pool & released_ids(world)
+
+
+def test_a_shard_without_any_document_flows_through_as_empty_and_is_not_planned_again(world: World) -> None:
+    world.land_shards(3)
+    world.land("part-900", lines=["not json", '{"text": null}'])
+    world.register()
+    world.run_all("teaching")
+    for table in (DOCUMENTS, EMBEDDINGS.of(world.encoder.id), SCORES.of("teaching"), KEPT):
+        cells = {row["shard"]: row["rows"] for row in world.lake.cells(table).to_dicts()}
+        assert cells == {"crawl-00000": 40, "crawl-00001": 40, "crawl-00002": 40, "crawl-00003": 0}, table.name
+    assert world.stale() == []
+
+
+@pytest.mark.parametrize(
+    ("job", "asset"),
+    [
+        pytest.param("score_documents", "promotion", id="scoring without a promoted classifier"),
+        pytest.param("set_cutoff", "promotion", id="cutting without a promoted classifier"),
+        pytest.param("filter_documents", "cutoff", id="filtering without a cut-off"),
+        pytest.param("cut_release", "cutoff", id="releasing without a cut-off"),
+    ],
+)
+def test_a_step_too_early_says_what_to_materialize(world: World, job: str, asset: str) -> None:
+    world.land_shards(1, documents=3)
+    world.run("parse_and_embed_shards")
+    assert f"materialize `{asset}`" in failure_of(world.run(job, "teaching", fails=True))
+
+
+# What depends on what: each change, and the tables that may move. `table_versions` holds every other one still.
+
+
+def moved(world: World, before: dict[str, int | None]) -> set[str]:
+    return {name.split("/")[0] for name, version in world.table_versions().items() if before.get(name) != version}
+
+
+def test_a_new_classifier_makes_scores_and_filtered_documents_anew_and_nothing_before_them(filtered: World) -> None:
+    filtered.run("rate_documents", "teaching", config={"annotations": {"rater": "other"}})
+    filtered.change_project(lenses={"teaching": LENS | {"recipe": {"l2": [30.0]}}})
+    before = filtered.table_versions()
+    filtered.run("train_and_promote_classifier", "teaching")
+    assert moved(filtered, before) == {"classifiers", "promotions"}
+    assert [(w.job, w.stretch.lens, w.stretch.stale) for w in filtered.stale()] == [("score_documents", "teaching", 4)]
+    filtered.reconcile()
+    filtered.run("set_cutoff", "teaching")
+    assert [(w.job, w.stretch.stale) for w in filtered.stale()] == [("filter_documents", 4)]
+    filtered.reconcile()
+    assert moved(filtered, before) == {"classifiers", "promotions", "scores", "cutoffs", "filtered_documents"}
+
+
+def test_a_changed_cutoff_policy_touches_cutoff_and_filtered_documents_only(filtered: World) -> None:
+    filtered.change_project(lenses={"teaching": LENS | {"cutoff": {"keep_fraction": 0.5}}})
+    before = filtered.table_versions()
+    for job in ("train_and_promote_classifier", "score_documents", "set_cutoff"):
+        filtered.run(job, "teaching")
+    assert filtered.reconcile() == ["filter_documents"]
+    assert moved(filtered, before) == {"cutoffs", "filtered_documents"}
+    assert filtered.read(KEPT)["kept"].sum() == 80
+    assert filtered.read(CUTOFFS).height == 2, "the old record stands"
+
+
+def test_a_new_shard_is_made_alone(filtered: World) -> None:
+    def cells() -> dict[tuple[str, str], str]:
+        tables = (DOCUMENTS, EMBEDDINGS.of(filtered.encoder.id), SCORES.of("teaching"), KEPT)
+        return {(t.name, r["shard"]): r["version"] for t in tables for r in filtered.lake.cells(t).to_dicts()}
+
+    before = cells()
+    asked = list(filtered.raters["scripted"].asked)
+    filtered.land_shards(1, start=4)
+    assert [w.stretch.first for w in filtered.stale()] == ["crawl-00004"]
+    assert filtered.reconcile() == ["parse_and_embed_shards", "score_documents", "filter_documents"]
+    after = cells()
+    assert {shard for _, shard in after.keys() - before.keys()} == {"crawl-00004"}
+    assert {key: after[key] for key in before} == before
+    assert filtered.raters["scripted"].asked == asked, "raters cost money: reconciling never asks them"
+    assert filtered.read(SHARDS).height == 5

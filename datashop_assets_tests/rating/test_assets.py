@@ -1,0 +1,144 @@
+"""Runs of `annotations`: what is rated, what is paid for again, and what never is."""
+
+import polars as pl
+import pytest
+
+from datashop_assets.records import ANNOTATIONS
+from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_lens, write_project
+
+RATINGS = ANNOTATIONS.of("teaching")
+
+
+@pytest.fixture
+def parsed(world: World) -> World:
+    world.land_shards(2, documents=12)
+    world.change_project(lenses=lenses(sample=4))
+    world.run("parse_and_embed_shards")
+    return world
+
+
+def lenses(sample: int, **changes: object) -> dict[str, object]:
+    lens = {"rater": "scripted", "sample_per_shard": sample} | changes
+    return {"teaching": lens, "clarity": lens}
+
+
+def asked(world: World, rater: str = "scripted") -> list[str]:
+    """What the rater was asked since the last look."""
+    texts = list(world.raters[rater].asked)
+    world.raters[rater].asked.clear()
+    return texts
+
+
+def test_a_larger_sample_asks_for_the_additional_documents_only(parsed: World) -> None:
+    parsed.run("rate_documents", "teaching")
+    first = asked(parsed)
+    assert len(first) == 2 * 4
+    parsed.run("rate_documents", "teaching")
+    assert asked(parsed) == []
+    parsed.change_project(lenses=lenses(sample=7))
+    parsed.run("rate_documents", "teaching")
+    second = asked(parsed)
+    assert len(second) == 2 * 3
+    assert not set(first) & set(second)
+    assert parsed.read(RATINGS).height == 2 * 7
+
+
+def test_another_project_rates_the_same_sample(parsed: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("other")
+    write_project(folder, lenses=lenses(sample=4))
+    other = World(folder)
+    other.land_shards(2, documents=12)
+    other.run("parse_and_embed_shards")
+    for world in (parsed, other):
+        world.run("rate_documents", "teaching")
+    assert asked(parsed) == asked(other)
+
+
+def test_a_failed_judgement_is_null_with_its_reason_and_is_asked_for_again_when_the_cell_is_stale(
+    parsed: World,
+) -> None:
+    parsed.judge = lambda text: "refused" if "doc1 " in text or "doc2 " in text else 3.0
+    parsed.change_project(lenses=lenses(sample=12))
+    result = parsed.run("rate_documents", "teaching")
+    failed = parsed.read(RATINGS).filter(pl.col("score").is_null())
+    assert failed["reason"].to_list() == ["refused", "refused"]
+    assert [f["failed"] for f in metadata_of(result, "annotations").values()].count(2) == 1
+    asked(parsed)
+    parsed.judge = lambda text: 3.0
+    parsed.change_project(lenses=lenses(sample=13))
+    parsed.run("rate_documents", "teaching")
+    assert sorted(text.split()[0] for text in asked(parsed)) == ["doc1", "doc2"]
+    assert parsed.read(RATINGS)["score"].null_count() == 0
+
+
+def test_a_changed_lens_is_rated_again_and_the_other_is_not(parsed: World) -> None:
+    for lens in ("teaching", "clarity"):
+        parsed.run("rate_documents", lens)
+    asked(parsed)
+    write_lens(parsed.folder / "lenses", "teaching", "Another question, {{ low }} to {{ high }}:\n{{ document }}")
+    parsed.reload()
+    untouched = parsed.lake.version(ANNOTATIONS.of("clarity"))
+    for lens in ("teaching", "clarity"):
+        parsed.run("rate_documents", lens)
+    assert len(asked(parsed)) == 8
+    assert parsed.lake.version(ANNOTATIONS.of("clarity")) == untouched
+    versions = parsed.read(RATINGS)["lens_version"].unique().to_list()
+    assert versions == [parsed.graph.lenses["teaching"].version]
+
+
+def test_a_rater_that_breaks_off_is_asked_for_the_rest_only(parsed: World) -> None:
+    parsed.change_project(lenses=lenses(sample=12))
+    paid = 0
+
+    def breaks_off(text: str) -> float:
+        nonlocal paid
+        if paid == 17:
+            raise ConnectionError("the endpoint is gone")
+        paid += 1
+        return 2.0
+
+    parsed.judge = breaks_off
+    assert "the endpoint is gone" in failure_of(parsed.run("rate_documents", "teaching", fails=True))
+    before = asked(parsed)[:-1]
+    assert len(before) == 17
+    assert parsed.read(RATINGS).height == 12, "the first shard is committed, the second is not"
+    parsed.judge = lambda text: 2.0
+    parsed.run("rate_documents", "teaching")
+    rest = asked(parsed)
+    assert len(rest) == 24 - 17
+    assert not set(before) & set(rest)
+    assert parsed.read(RATINGS).height == 24
+
+
+def test_rater_and_sample_size_of_one_run_come_from_its_config(parsed: World) -> None:
+    parsed.run("rate_documents", "teaching")
+    parsed.run("rate_documents", "teaching", config={"annotations": {"rater": "other", "sample_per_shard": 2}})
+    assert len(asked(parsed, "other")) == 2 * 2
+    counted = dict(parsed.read(RATINGS)["rater"].value_counts().iter_rows())
+    assert counted == {"scripted": 8, "other": 4}, "one rater's ratings stand beside the other's"
+
+
+def test_only_the_shards_of_the_run_are_rated(parsed: World) -> None:
+    parsed.run("rate_documents", "teaching", shards=["crawl-00001"])
+    assert parsed.read(RATINGS)["shard"].unique().to_list() == ["crawl-00001"]
+
+
+def test_rating_before_parsing_says_what_to_do(world: World) -> None:
+    world.land_shards(1, documents=3)
+    message = failure_of(world.run("rate_documents", "teaching", fails=True))
+    assert "materialize `documents` first: it has nothing for crawl-00000" in message
+
+
+@pytest.mark.parametrize(
+    ("judge", "check"),
+    [
+        pytest.param(lambda text: "refused" if text[3] in "12" else 3.0, "few_judgements_failed", id="many failed"),
+        pytest.param(lambda text: 3.0, "judgements_differ", id="one answer for everything"),
+    ],
+)
+def test_ratings_that_teach_nothing_fail_a_check(parsed: World, judge, check: str) -> None:
+    parsed.judge = judge
+    parsed.change_project(lenses={"teaching": lenses(sample=12)["teaching"]})
+    result = parsed.run("rate_documents", "teaching")
+    failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
+    assert check in failed
