@@ -22,6 +22,7 @@ from resources.landing import FsspecLandingArea
 from resources.language_models import content_id, model_directory
 from resources.launchers import SubprocessLauncher
 from resources.model_store import open_model_store
+from resources.object_store import probe_conditional_put
 from resources.raters import build_rater
 from resources.staging import FolderProgress
 
@@ -89,7 +90,11 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
 
 
 def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
-    """The resources of every asset, by the names that the assets ask for. Nothing is opened, listed or loaded yet."""
+    """The resources of every asset, by the names that the assets ask for. Nothing is opened, listed or loaded yet.
+
+    The first run or sensor of a process that asks for a lake on S3 probes that store, once: one on which commits would
+    vanish is refused with UnsafeObjectStoreError before anything is written.
+    """
 
     @cache
     def raters(name: str) -> Rater:
@@ -104,9 +109,14 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
         reference = project.anneal.model
         return content_id(reference), model_directory(reference, profile.cache)
 
+    @cache
+    def lake() -> DeltaLake:
+        if local_path(profile.lake) is None:
+            probe_conditional_put(profile.lake, profile.storage_options)
+        return DeltaLake(profile.lake, profile.storage_options)
+
     models = open_model_store(profile.models, profile.cache, profile.storage_options)
     resources: dict[str, Any] = {
-        "lake": DeltaLake(profile.lake, profile.storage_options),
         "landing": FsspecLandingArea(),
         "encoder": TransformerEncoder(project.encoder),
         "raters": raters,
@@ -115,7 +125,8 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
         "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
         "releases": profile.releases,
     }
-    return {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
+    made = {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
+    return made | {"lake": dg.ResourceDefinition(lambda _: lake())}
 
 
 def project_of(profile: Profile) -> Project:
