@@ -1,0 +1,229 @@
+"""Wanted against have over the whole graph: what is asked for, and that doing it leaves nothing to ask for.
+
+Work is done here by writing the wanted cells to the tables, without running any asset: what `stale_work` returns must
+follow from the tables alone.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datashop_assets.automation.reconcile import Work, stale_work
+from datashop_assets.cellwork import Target, have
+from datashop_assets.classifier.registry import ClassifierRecord, Promotion
+from datashop_assets.corpus.documents import documents_version
+from datashop_assets.corpus.registry import register, registered_shards
+from datashop_assets.embedding.inputs import wanted_embeddings
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
+from datashop_assets.graph import Graph, load_graph
+from datashop_assets.project import load_project
+from datashop_assets.records import (
+    CLASSIFIERS,
+    DOCUMENTS,
+    EMBEDDINGS,
+    FILTERED,
+    PROMOTIONS,
+    Cell,
+    CrawlFile,
+    Shard,
+)
+from datashop_assets.scoring.state import scores_target, wanted_scores
+from datashop_assets_tests.worlds import DATASET, LENSES, write_project
+from resources.lake import DeltaLake
+
+ENCODER = "e"
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Tables:
+    """The tables of a project, written by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lake = DeltaLake(str(folder / "lake"))
+        self.graph: Graph = load_graph(load_project(write_project(folder)))
+        self.shards: list[str] = []
+        self.clock = 0
+
+    def later(self) -> datetime:
+        self.clock += 1
+        return EPOCH + timedelta(minutes=self.clock)
+
+    def add_shards(self, count: int) -> None:
+        start = len(self.shards)
+        made = [
+            Shard(DATASET, f"{DATASET}-{n:05d}", n, (CrawlFile(f"f{n}", 10, "x"),)) for n in range(start, start + count)
+        ]
+        register(self.lake, made, {})
+        self.shards += [shard.shard for shard in made]
+
+    def promote(self, lens: str, classifier: str) -> None:
+        now = self.later()
+        row = vars(ClassifierRecord(lens, classifier, ENCODER, "r", "u", "i", "{}", True, "", now))
+        self.lake.commit(CLASSIFIERS, pl.DataFrame([row], schema=CLASSIFIERS.schema), None, {})
+        row = vars(Promotion(lens, classifier, now, "me", False, None))
+        self.lake.commit(PROMOTIONS, pl.DataFrame([row], schema=PROMOTIONS.schema), None, {})
+
+    def cut(self, lens: str, cutoff: str, classifier: str) -> None:
+        now = self.later()
+        record_cutoff(
+            self.lake, CutoffRecord(lens, cutoff, classifier, "{}", 1.0, None, False, 0.5, 1, ("x",), now), {}
+        )
+
+    def lose(self, target: Target, cell: Cell) -> None:
+        """The cell as an older recipe left it."""
+        self._write(target, {cell: "an older version"})
+
+    def stale(self) -> list[Work]:
+        return stale_work(self.lake, self.graph, ENCODER, self.shards)
+
+    def do(self, work: Work) -> None:
+        """What the job would leave in the tables. Raises MissingUpstreamError where the inputs are not there."""
+        first, last = self.shards.index(work.stretch.first), self.shards.index(work.stretch.last)
+        cells = [Cell(shard, work.stretch.lens) for shard in self.shards[first : last + 1]]
+        if work.job == "parse_and_embed_shards":
+            known = {shard.shard: shard for shard in registered_shards(self.lake)}
+            landing = self.graph.project.landing(DATASET)
+            self._write(Target(DOCUMENTS), {cell: documents_version(known[cell.shard], landing) for cell in cells})
+            self._write(Target(EMBEDDINGS.of(ENCODER)), wanted_embeddings(self.lake, ENCODER, cells))
+            return
+        lens = str(work.stretch.lens)
+        if work.job == "score_documents":
+            classifier = self.promoted(lens)
+            self._write(scores_target(lens, classifier), wanted_scores(self.lake, ENCODER, classifier, cells))
+        elif work.job == "filter_documents":
+            cutoff = current_cutoff(self.lake, lens)
+            assert cutoff is not None, "filtering was planned without a cut-off"
+            assert cutoff.classifier == self.promoted(lens), "filtering was planned by another classifier's cut-off"
+            self._write(Target(FILTERED.of(lens)), wanted_filtered(self.lake, cutoff, cells))
+        else:
+            raise AssertionError(f"{work.job} is no job that reconciling may ask for")
+
+    def promoted(self, lens: str) -> str:
+        rows = self.lake.read(PROMOTIONS).filter(pl.col("lens") == lens).sort("promoted_at")
+        return str(rows["classifier"].to_list()[-1])
+
+    def _write(self, target: Target, wanted: dict[Cell, str]) -> None:
+        stale = {c: v for c, v in wanted.items() if have(self.lake, target, [c]).get(c, (None, 0))[0] != v}
+        if stale:
+            cells = [{**target.keys(cell), "version": version} for cell, version in stale.items()]
+            self.lake.commit(target.table, target.table.empty(), cells, {})
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(tmp_path)
+
+
+def test_nothing_is_stale_where_nothing_landed(tables: Tables) -> None:
+    assert tables.stale() == []
+
+
+def test_new_shards_are_asked_for_before_anything_that_reads_them(tables: Tables) -> None:
+    tables.add_shards(3)
+    tables.promote("teaching", "c1")
+    assert [(w.job, w.stretch.lens, w.stretch.cells) for w in tables.stale()] == [("parse_and_embed_shards", None, 3)]
+
+
+def test_work_goes_stage_by_stage_until_nothing_is_stale(tables: Tables) -> None:
+    tables.add_shards(3)
+    tables.promote("teaching", "c1")
+    tables.cut("teaching", "k1", "c1")
+    order = []
+    while work := tables.stale():
+        order += [(item.job, item.stretch.lens) for item in work]
+        for item in work:
+            tables.do(item)
+    assert order == [
+        ("parse_and_embed_shards", None),
+        ("score_documents", "teaching"),
+        ("filter_documents", "teaching"),
+    ]
+
+
+def test_a_shard_that_is_not_parsed_does_not_hold_up_the_others(tables: Tables) -> None:
+    tables.add_shards(2)
+    tables.promote("teaching", "c1")
+    tables.do(tables.stale()[0])
+    tables.add_shards(1)
+    assert [(w.job, w.stretch.first, w.stretch.last) for w in tables.stale()] == [
+        ("parse_and_embed_shards", "crawl-00002", "crawl-00002"),
+        ("score_documents", "crawl-00000", "crawl-00001"),
+    ]
+
+
+def test_the_cutoff_of_an_older_classifier_is_not_applied(tables: Tables) -> None:
+    tables.add_shards(1)
+    tables.promote("teaching", "c1")
+    tables.cut("teaching", "k1", "c1")
+    while work := tables.stale():
+        for item in work:
+            tables.do(item)
+    tables.promote("teaching", "c2")
+    (scoring,) = tables.stale()
+    tables.do(scoring)
+    assert tables.stale() == [], "filtering waits for the new classifier's cut-off"
+    tables.cut("teaching", "k2", "c2")
+    assert [w.job for w in tables.stale()] == ["filter_documents"]
+
+
+def test_the_same_work_has_the_same_key_and_other_wanted_versions_another(tables: Tables) -> None:
+    tables.add_shards(1)
+    tables.promote("teaching", "c1")
+    tables.do(tables.stale()[0])
+    (first,) = tables.stale()
+    assert tables.stale() == [first]
+    tables.promote("teaching", "c2")
+    (second,) = tables.stale()
+    assert first.key != second.key
+
+
+def test_the_two_lenses_same_stretch_is_not_the_same_work(tables: Tables) -> None:
+    tables.add_shards(1)
+    for lens in LENSES:
+        tables.promote(lens, "c1")
+    tables.do(tables.stale()[0])
+    work = tables.stale()
+    assert [w.stretch.lens for w in work] == list(LENSES)
+    assert len({w.key for w in work}) == 2
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("shards"), st.integers(1, 3)),
+        st.tuples(st.just("promote"), st.sampled_from(LENSES), st.sampled_from(["c1", "c2"])),
+        st.tuples(st.just("cut"), st.sampled_from(LENSES), st.sampled_from(["c1", "c2"])),
+        st.tuples(st.just("age"), st.sampled_from(["documents", "embeddings"]), st.integers(0, 5)),
+        st.tuples(st.just("work"), st.integers(0, 2)),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(events=EVENTS)
+def test_whatever_happened_the_work_finds_its_inputs_and_ends(
+    events: list[tuple], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tables = Tables(tmp_path_factory.mktemp("tables"))
+    for number, (kind, *what) in enumerate(events):
+        if kind == "shards":
+            tables.add_shards(*what)
+        elif kind == "promote":
+            tables.promote(*what)
+        elif kind == "cut":
+            tables.cut(what[0], f"k{number}", what[1])
+        elif kind == "age" and what[1] < len(tables.shards):
+            table = DOCUMENTS if what[0] == "documents" else EMBEDDINGS.of(ENCODER)
+            tables.lose(Target(table), Cell(tables.shards[what[1]]))
+        elif kind == "work":
+            for item in tables.stale()[: what[0]]:
+                tables.do(item)  # raises where an input is missing
+    for _ in range(4):  # as many looks as there are stages, and one more
+        for item in tables.stale():
+            tables.do(item)
+    assert tables.stale() == []

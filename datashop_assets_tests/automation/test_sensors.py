@@ -1,0 +1,149 @@
+"""The sensors as the daemon calls them: partitions in order, healed after a crash, and runs asked for once."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from datashop_assets.automation.sensors import COOL_DOWN_S, RUNS_OUTSTANDING, WORK_TAG
+from datashop_assets.corpus.registration import register_new_shards
+from datashop_assets.corpus.registry import register, registered_shards
+from datashop_assets.partitions import SHARDS
+from datashop_assets.records import CrawlFile, Shard
+from datashop_assets_tests.worlds import DATASET, World
+from resources.landing import FsspecLandingArea
+
+
+def tick(world: World, name: str) -> dg.SensorResult | dg.SkipReason:
+    """One evaluation; what it asks of the partitions is done, as the daemon does."""
+    with dg.build_sensor_context(instance=world.instance, resources=world.defs.resources) as context:
+        result = world.defs.get_sensor_def(name)(context)
+    for request in getattr(result, "dynamic_partitions_requests", None) or []:
+        world.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+    return result
+
+
+def test_new_files_become_partitions_in_crawl_order_and_a_second_look_finds_nothing(world: World) -> None:
+    for name in ("b", "a", "c"):
+        world.land(name, [1])
+    tick(world, "landing_sensor")
+    assert world.shards == ["crawl-00000", "crawl-00001", "crawl-00002"]
+    assert [s.files[0].path for s in registered_shards(world.lake)] == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    assert "3 are registered" in tick(world, "landing_sensor").skip_message
+    world.land("0-sorts-first", [1])
+    tick(world, "landing_sensor")
+    assert world.shards[-1] == "crawl-00003", "registered shards never change"
+
+
+def test_shards_registered_before_a_crash_become_partitions_later(world: World) -> None:
+    world.land("a", [1])
+    register_new_shards(world.lake, world.graph.project, FsspecLandingArea().list_files, 0, {})
+    assert world.shards == []
+    tick(world, "landing_sensor")
+    assert world.shards == ["crawl-00000"]
+
+
+def test_the_landing_files_are_reported_with_their_counts(world: World) -> None:
+    world.land("a", [1])
+    tick(world, "landing_sensor")
+    event = world.instance.get_latest_materialization_event(dg.AssetKey("landing_files"))
+    assert event.asset_materialization.metadata["new shards"].value == 1
+
+
+def test_two_registrars_at_once_lose_no_file(world: World) -> None:
+    """Both saw file a; one also saw b. The first counts, and b comes into the next shard."""
+    world.land("a", [1])
+    world.land("b", [2])
+    a, b = FsspecLandingArea().list_files(world.graph.project.landings[0])
+    register(world.lake, [Shard(DATASET, "crawl-00000", 0, (a,))], {})
+    register(world.lake, [Shard(DATASET, "crawl-00000", 0, (a, b))], {})
+    tick(world, "landing_sensor")
+    assert [[file.path for file in shard.files] for shard in registered_shards(world.lake)] == [
+        ["a.jsonl"],
+        ["b.jsonl"],
+    ]
+
+
+@pytest.fixture
+def scorable(world: World) -> World:
+    world.land_shards(4)
+    world.run("parse_and_embed_shards")
+    world.run("rate_documents", "teaching")
+    world.run("train_and_promote_classifier", "teaching")
+    return world
+
+
+def test_stale_stretches_become_runs_of_their_job_over_their_range(scorable: World) -> None:
+    (request,) = tick(scorable, "reconcile_sensor").run_requests
+    assert request.job_name == "score_documents"
+    assert request.tags["dagster/asset_partition_range_start"] == "teaching|crawl-00000"
+    assert request.tags["dagster/asset_partition_range_end"] == "teaching|crawl-00003"
+    (work,) = scorable.stale()
+    assert request.tags[WORK_TAG] == work.target
+    assert request.run_key.startswith(work.key)
+
+
+def test_a_run_as_requested_leaves_nothing_to_ask_for(scorable: World) -> None:
+    (request,) = tick(scorable, "reconcile_sensor").run_requests
+    job = scorable.defs.resolve_job_def(request.job_name)
+    assert job.execute_in_process(instance=scorable.instance, tags=request.tags).success
+    assert isinstance(tick(scorable, "reconcile_sensor"), dg.SkipReason)
+
+
+def test_an_unchanged_request_has_the_same_run_key_within_the_cool_down(
+    scorable: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster starts no second run for a run key: a stretch that fails is tried again after the cool-down."""
+    keys = []
+    for now in (COOL_DOWN_S * 100, COOL_DOWN_S * 100 + COOL_DOWN_S - 1, COOL_DOWN_S * 101):
+        monkeypatch.setattr("datashop_assets.automation.sensors.time.time", lambda now=now: now)
+        keys.append(tick(scorable, "reconcile_sensor").run_requests[0].run_key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(dg.DagsterRunStatus.NOT_STARTED, id="not started yet"),
+        pytest.param(dg.DagsterRunStatus.STARTED, id="under way"),
+    ],
+)
+def test_work_that_is_under_way_is_not_asked_for_again(scorable: World, status: dg.DagsterRunStatus) -> None:
+    (request,) = tick(scorable, "reconcile_sensor").run_requests
+    run = scorable.instance.create_run_for_job(
+        scorable.defs.resolve_job_def(request.job_name), tags=request.tags, status=status
+    )
+    assert isinstance(tick(scorable, "reconcile_sensor"), dg.SkipReason)
+    scorable.instance.report_run_failed(run)
+    assert len(tick(scorable, "reconcile_sensor").run_requests) == 1
+
+
+def test_no_more_runs_are_outstanding_than_allowed(world: World) -> None:
+    """Shards far apart are runs of their own; the rest waits."""
+    count = 5 * (RUNS_OUTSTANDING + 2)
+    register(
+        world.lake,
+        [Shard(DATASET, f"crawl-{n:05d}", n, (CrawlFile(f"f{n}", 1, "x"),)) for n in range(count)],
+        {},
+    )
+    # Dagster knows shards in stretches only, five apart: what lies between them is of another dataset's time.
+    keys = [f"crawl-{n:05d}" if n % 5 == 0 else f"unregistered-{n:05d}" for n in range(count)]
+    world.instance.add_dynamic_partitions(str(SHARDS.name), keys)
+    assert len(world.stale()) == RUNS_OUTSTANDING + 2
+    assert len(tick(world, "reconcile_sensor").run_requests) == RUNS_OUTSTANDING
+
+
+def test_a_changed_file_is_named_in_the_facts(world: World) -> None:
+    file = world.land("a", [1])
+    tick(world, "landing_sensor")
+    world.land("a", [1, 2])
+    world.land("b", [3])
+    tick(world, "landing_sensor")
+    event = world.instance.get_latest_materialization_event(dg.AssetKey("landing_files"))
+    (change,) = event.asset_materialization.metadata["changed or vanished files"].value
+    assert "a.jsonl of crawl-00000 changed" in change
+    file.unlink()
+    found = register_new_shards(
+        world.lake, world.graph.project, FsspecLandingArea().list_files, datetime.now(UTC).timestamp(), {}
+    )
+    assert [str(c) for c in found.changes] == ["a.jsonl of crawl-00000 is gone"]
