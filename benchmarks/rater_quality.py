@@ -48,6 +48,11 @@ def draw(count: int, skip: int) -> dict[str, list[str]]:
     return drawn
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _hash(text: str) -> bytes:
     return hashlib.sha256(f"{SEED}:{text}".encode()).digest()
 
@@ -81,19 +86,19 @@ def nearest_exemplars(lens: Lens, texts: Sequence[str], encoder: Encoder) -> NDA
 
 def measure(lens: Lens, rater: ExemplarContrastRater, encoder: Encoder, drawn: dict[str, list[str]]) -> None:
     """Rate the drawn documents through one lens and print its tables."""
-    print(f"\n## {lens.name}\n\ncheck exemplars: {rater.calibration_report(lens)}", flush=True)
+    say(f"\n## {lens.name}\n\ncheck exemplars: {rater.calibration_report(lens)}")
     begun = time.perf_counter()
     ways: dict[str, dict[str, NDArray[np.float64]]] = {"embedded rater": {}, "nearest exemplars": {}, "length": {}}
-    print("\n| source | documents | mean score | standard deviation |\n|---|---|---|---|")
+    say("\n| source | documents | mean score | standard deviation |\n|---|---|---|---|")
     for source, texts in drawn.items():
         scores = np.array([judgement.score for judgement in rater.rate(lens, texts)], dtype=np.float64)
         ways["embedded rater"][source] = scores
         ways["length"][source] = np.array([len(text) for text in texts], dtype=np.float64)
-        print(f"| {source} | {len(texts)} | {scores.mean():.2f} | {scores.std(ddof=1):.2f} |", flush=True)
+        say(f"| {source} | {len(texts)} | {scores.mean():.2f} | {scores.std(ddof=1):.2f} |")
     seconds = (time.perf_counter() - begun) / sum(map(len, drawn.values()))
     for source, texts in drawn.items():
         ways["nearest exemplars"][source] = nearest_exemplars(lens, texts, encoder)
-    print(f"\n{seconds:.2f} s a document\n\n| good source | bad source | {' | '.join(ways)} |\n|---|---|---|---|---|")
+    say(f"\n{seconds:.2f} s a document\n\n| good source | bad source | {' | '.join(ways)} |\n|---|---|---|---|---|")
     bad_sources = [source for source in drawn if source not in GOOD[lens.name]]
     everything_bad: dict[str, NDArray[np.float64]] = {}
     for name, values in ways.items():
@@ -105,7 +110,7 @@ def measure(lens: Lens, rater: ExemplarContrastRater, encoder: Encoder, drawn: d
                 pair = values[good], everything_bad[name] if bad == "all of these" else values[bad]
                 low, high = interval(*pair)
                 cells.append(f"{auc(*pair):.2f} [{low:.2f}, {high:.2f}]")
-            print(f"| {good} | {bad} | {' | '.join(cells)} |", flush=True)
+            say(f"| {good} | {bad} | {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -120,7 +125,7 @@ def main() -> None:
     rater = ExemplarContrastRater(settings, arguments.cache, arguments.threads)
     encoder = TransformerEncoder(EncoderSettings())
     drawn = draw(arguments.documents, arguments.skip)
-    print(f"{rater.id}, {settings.document_tokens} tokens a document, {arguments.threads} threads")
+    say(f"{rater.id}, {settings.document_tokens} tokens a document, {arguments.threads} threads")
     for name, lens in load_lenses([ROOT / "datashop_assets" / "lenses"]).items():
         if name in (arguments.lens or GOOD):
             measure(lens, rater, encoder, drawn)
