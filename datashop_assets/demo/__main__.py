@@ -9,13 +9,15 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock, Timeout
 
 from datashop_assets.automation.sensors import register_and_add_partitions
+from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.definitions import build_defs
 from datashop_assets.demo.harvest import HarvestError, harvest
 from datashop_assets.demo.progress import terminal_logger
@@ -26,7 +28,6 @@ from resources.lake import DeltaLake
 from resources.landing import FsspecLandingArea
 from resources.profiles import REPOSITORY, Profile, profile_from_environment, project_of
 
-SHARD_STEPS = ("parse_and_embed_shards",)
 # Per lens, in order; a grid step covers all shards of the lens in one run.
 LENS_STEPS = (
     ("rate_documents", "grid"),
@@ -43,33 +44,75 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def steps(graph: Graph, shards: list[str]) -> Iterator[tuple[str, str | None, dict[str, str], str | None]]:
-    """Job, lens, run tags and partition key of every run, in order."""
-    for job in SHARD_STEPS:
-        yield job, None, range_tags(None, shards[0], shards[-1]), None
+@dataclass(frozen=True)
+class Step:
+    """One run of a job: of a lens (None: of all), over a range of partitions (`tags`) or one (`partition_key`)."""
+
+    job: str
+    lens: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    partition_key: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.job} ({self.lens})" if self.lens else self.job
+
+
+def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
+    """Every run of the main job, in order."""
+    yield Step("parse_and_embed_shards", None, range_tags(None, shards[0], shards[-1]))
     for lens in graph.lenses:
         for job, kind in LENS_STEPS:
             if kind == "grid":
-                yield job, lens, range_tags(lens, shards[0], shards[-1]), None
+                yield Step(job, lens, range_tags(lens, shards[0], shards[-1]))
             else:
-                yield job, lens, {}, lens
+                yield Step(job, lens, partition_key=lens)
     if graph.annealed:
-        yield "anneal_control", None, {}, None
+        yield Step("anneal_control", None)
         for lens in graph.annealed:
-            yield "anneal_and_evaluate_candidate", lens, {}, lens
+            yield Step("anneal_and_evaluate_candidate", lens, partition_key=lens)
+
+
+class InterruptedByPersonError(Exception):
+    """Ctrl-C or a termination signal: Dagster ended the run, and the demo ends with it."""
 
 
 def failure_message(result: dg.ExecuteInProcessResult) -> str:
-    """What failed and why, from the innermost error."""
+    """What failed and why, from the innermost error. Raises InterruptedByPersonError where that was a signal."""
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
+            if error is not None and error.cls_name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
+                raise InterruptedByPersonError
             return f"{event.step_key}: {error.message.strip() if error else 'no error recorded'}"
         if event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed:
             return f"check {event.asset_check_evaluation_data.check_name} failed"
     return "the run failed without saying why; see it in the UI"
+
+
+def run_steps(instance: dg.DagsterInstance, defs: dg.Definitions, todo: list[Step]) -> list[Step]:
+    """Run the steps; returns those that failed. What a failed step's lens would have gone through is left out."""
+    failed: dict[str | None, Step] = {}
+    for number, step in enumerate(todo, 1):
+        at = time.monotonic()
+        if stopped := failed.get(None) or failed.get(step.lens):
+            say(f"[{number}/{len(todo)}] {step}: left out, {stopped.job} failed")
+            continue
+        say(f"[{number}/{len(todo)}] {step}")
+        result = defs.resolve_job_def(step.job).execute_in_process(
+            instance=instance,
+            tags=dict(step.tags),
+            partition_key=step.partition_key,
+            run_config={"loggers": {"console": {}}},
+            raise_on_error=False,
+        )
+        if result.success:
+            say(f"      done in {time.monotonic() - at:.0f} s")
+        else:
+            say(f"      FAILED after {time.monotonic() - at:.0f} s: {failure_message(result)}")
+            failed[step.lens] = step
+    return list(failed.values())
 
 
 def run_demo(profile: Profile, documents: int | None) -> int:
@@ -80,41 +123,21 @@ def run_demo(profile: Profile, documents: int | None) -> int:
     say(f"datashop demo: project {project.name}, everything below {profile.home}")
     for landing in project.landings:
         say(f"harvest: {harvest(Path(landing.url), documents=documents)}")
-
     defs = build_defs(profile, loggers={"console": terminal_logger})
     lake = DeltaLake(profile.lake, profile.storage_options)
     with dg.DagsterInstance.get() as instance:
         lineage = {"asset": "landing_files", "run_id": "demo"}
         facts, keys = register_and_add_partitions(instance, lake, graph, FsspecLandingArea(), lineage)
         instance.add_dynamic_partitions(str(SHARDS.name), keys)
-        shards = list(instance.get_dynamic_partitions(str(SHARDS.name)))
+        shards = [shard.shard for shard in registered_shards(lake)]
         say(f"shards: {len(shards)} registered, {facts['new shards']} of them new")
-        todo = list(steps(graph, shards))
-        failed: dict[str | None, str] = {}
-        for number, (job, lens, tags, key) in enumerate(todo, 1):
-            at = time.monotonic()
-            if stopped := failed.get(None) or failed.get(lens):
-                say(f"[{number}/{len(todo)}] {job}{f' ({lens})' if lens else ''}: left out, {stopped} failed")
-                continue
-            say(f"[{number}/{len(todo)}] {job}{f' ({lens})' if lens else ''}")
-            result = defs.resolve_job_def(job).execute_in_process(
-                instance=instance,
-                tags=tags,
-                partition_key=key,
-                run_config={"loggers": {"console": {}}},
-                raise_on_error=False,
-            )
-            if not result.success:
-                say(f"      FAILED after {time.monotonic() - at:.0f} s: {failure_message(result)}")
-                failed[lens] = job
-                continue
-            say(f"      done in {time.monotonic() - at:.0f} s")
-    say("")
-    say(summarise(lake, graph))
-    say(
-        f"\nThe demo took {(time.monotonic() - started) / 60:.1f} minutes. Look at it: make ui, then http://127.0.0.1:3000"
-    )
-    return 0
+        failed = run_steps(instance, defs, list(steps(graph, shards)))
+    say(f"\n{summarise(lake, graph)}\n")
+    minutes = (time.monotonic() - started) / 60
+    for step in failed:
+        say(f"NOT everything worked: {step} failed, see above")
+    say(f"The demo took {minutes:.1f} minutes. Look at it: make ui, then http://127.0.0.1:3000")
+    return 1 if failed else 0
 
 
 def main() -> int:
@@ -135,6 +158,9 @@ def main() -> int:
         say(f"another demo is at work in {profile.home}; wait for it, or set DATASHOP_HOME to another folder")
     except HarvestError as error:
         say(f"the demo's texts cannot be harvested: {error}")
+    except (InterruptedByPersonError, KeyboardInterrupt):
+        say("stopped. What was finished is kept; run it again to go on.")
+        return 130
     return 1
 
 
