@@ -78,9 +78,10 @@ def partition_key(cell: Cell) -> str:
     return dg.MultiPartitionKey({"lens": cell.lens, "shard": cell.shard})
 
 
+# First and last partition of a run over a stretch.
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
 def range_tags(lens: str | None, first: str, last: str) -> dict[str, str]:
     """Run tags that ask for a contiguous stretch of shards of one lens."""
-    return {
-        "dagster/asset_partition_range_start": partition_key(Cell(first, lens)),
-        "dagster/asset_partition_range_end": partition_key(Cell(last, lens)),
-    }
+    return {tag: partition_key(Cell(shard, lens)) for tag, shard in zip(RANGE_TAGS, (first, last), strict=True)}

@@ -13,7 +13,7 @@ import dagster as dg
 from datashop_assets.automation.reconcile import RECONCILED_JOBS, Work, stale_work
 from datashop_assets.corpus.registration import register_new_shards
 from datashop_assets.graph import Graph
-from datashop_assets.partitions import SHARDS, range_tags
+from datashop_assets.partitions import RANGE_TAGS, SHARDS, range_tags
 from datashop_assets.seams import Encoder, Lake
 from resources.landing import LandingArea
 
@@ -55,6 +55,19 @@ def run_request(work: Work, bucket: int) -> dg.RunRequest:
     )
 
 
+def is_under_way(work: Work, run: dg.DagsterRun, shards: Sequence[str]) -> bool:
+    """Whether the run does the same job for the same lens on any shard of the work's stretch.
+
+    Not by the work's target: a run's stretch shrinks with every batch that it commits, and grows when shards land.
+    """
+    stretch = work.stretch
+    (lens, first), (_, last) = (run.tags.get(tag, "").rpartition("|")[::2] for tag in RANGE_TAGS)
+    if (run.job_name, lens) != (work.job, stretch.lens or "") or not {first, last} <= set(shards):
+        return False
+    position = shards.index
+    return position(first) <= position(stretch.last) and position(stretch.first) <= position(last)
+
+
 def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefinition]:
     """The sensors of a project."""
 
@@ -92,10 +105,11 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
         shards = list(context.instance.get_dynamic_partitions(str(SHARDS.name)))
         work = stale_work(lake, graph, encoder.id, shards)
         running = context.instance.get_runs(dg.RunsFilter(statuses=OUTSTANDING))
-        asked = {run.tags[WORK_TAG] for run in running if WORK_TAG in run.tags}
-        due = [item for item in work if item.target not in asked][: max(0, RUNS_OUTSTANDING - len(asked))]
+        ours = [run for run in running if WORK_TAG in run.tags]
+        due = [item for item in work if not any(is_under_way(item, run, shards) for run in ours)]
+        due = due[: max(0, RUNS_OUTSTANDING - len(ours))]
         if not due:
-            return dg.SkipReason(f"{len(work)} stretches are stale, {len(asked)} runs are under way")
+            return dg.SkipReason(f"{len(work)} stretches are stale, {len(ours)} runs are under way")
         bucket = int(time.time() // COOL_DOWN_S)
         return dg.SensorResult(run_requests=[run_request(item, bucket) for item in due])
 

@@ -118,6 +118,21 @@ def test_work_that_is_under_way_is_not_asked_for_again(scorable: World, status: 
     assert len(tick(scorable, "reconcile_sensor").run_requests) == 1
 
 
+def test_the_rest_of_a_stretch_that_is_under_way_is_not_asked_for_either(scorable: World) -> None:
+    """A run commits batch by batch, and shards land meanwhile: what is stale then is still the run's own."""
+    (request,) = tick(scorable, "reconcile_sensor").run_requests
+    job = scorable.defs.resolve_job_def(request.job_name)
+    run = scorable.instance.create_run_for_job(job, tags=request.tags, status=dg.DagsterRunStatus.STARTED)
+    scorable.run("score_documents", "teaching", shards=scorable.shards[:2])
+    assert [(w.stretch.first, w.stretch.stale) for w in scorable.stale()] == [("crawl-00002", 2)]
+    assert isinstance(tick(scorable, "reconcile_sensor"), dg.SkipReason)
+    scorable.land_shards(1, start=4)
+    (parsing,) = tick(scorable, "reconcile_sensor").run_requests
+    assert parsing.job_name == "parse_and_embed_shards", "other jobs are not held up"
+    scorable.instance.report_run_failed(run)
+    assert len(tick(scorable, "reconcile_sensor").run_requests) == 2
+
+
 def test_no_more_runs_are_outstanding_than_allowed(world: World) -> None:
     """Shards far apart are runs of their own; the rest waits."""
     count = 5 * (RUNS_OUTSTANDING + 2)
