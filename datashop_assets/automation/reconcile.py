@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from datashop_assets.cellwork import Target, have
-from datashop_assets.classifier.registry import promoted
+from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.filtering.state import current_cutoff, wanted_filtered
@@ -74,8 +74,8 @@ def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) 
 
 def _lens_work(lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]) -> list[Work]:
     promotion = promoted(lake, lens)
-    if promotion is None or not ready:
-        return []
+    if promotion is None or not ready or find_classifier(lake, lens, promotion.classifier).encoder != encoder:
+        return []  # a classifier of another encoder is for a person to replace
     cells = [Cell(shard, lens) for shard in ready]
     wanted = wanted_scores(lake, encoder, promotion.classifier, cells)
     target = scores_target(lens, promotion.classifier)

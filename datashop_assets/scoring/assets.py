@@ -14,7 +14,6 @@ from datashop_assets.asset_metadata import (
 )
 from datashop_assets.cellwork import Produced, refresh
 from datashop_assets.classifier.head import Head, load_head
-from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.embedding.inputs import embeddings_of
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import SCORING_RECIPE
@@ -22,7 +21,7 @@ from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
 from datashop_assets.plots import histogram
 from datashop_assets.records import EMBEDDINGS, SCORES, Cell
 from datashop_assets.scoring.score import score_cell
-from datashop_assets.scoring.state import scores_target, wanted_scores
+from datashop_assets.scoring.state import require_scorer, scores_target, wanted_scores
 from datashop_assets.seams import Encoder, Lake, ModelStore
 
 
@@ -53,7 +52,7 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         models: dg.ResourceParam[ModelStore],
     ) -> None:
         for lens, cells in cells_by_lens(context).items():
-            classifier = require_promoted(lake, lens)
+            classifier = require_scorer(lake, lens, encoder.id)
             head = load_head(models.fetch(classifier.uri))
 
             def produce(cell: Cell, lens: str = lens, head: Head = head) -> Produced:
