@@ -1,0 +1,56 @@
+"""What people see: tables that any text survives, figures with their intervals."""
+
+import polars as pl
+import pytest
+
+from datashop_assets.asset_metadata import PREVIEW_CHARS, estimates, preview, table, table_metadata
+from datashop_assets.records import SCORES, Estimate
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a | b", id="a pipe"),
+        pytest.param("first\nsecond\r\nthird", id="line breaks"),
+        pytest.param("<script>alert(1)</script>", id="markup"),
+        pytest.param("[link](http://example.org) `code` *bold*", id="markdown"),
+        pytest.param("x" * 10_000, id="a long text"),
+    ],
+)
+def test_any_text_stays_in_its_cell(text: str) -> None:
+    shown = str(preview(pl.DataFrame({"id": ["1"], "text": [text]}), ["id", "text"]).value)
+    lines = shown.splitlines()
+    assert len(lines) == 3
+    assert lines[2].replace("\\|", "").count("|") == 3
+    assert len(lines[2]) < 2 * PREVIEW_CHARS + 20
+    assert "<script" not in lines[2].replace("\\<", "")
+
+
+def test_null_is_told_from_the_word() -> None:
+    shown = str(table(pl.DataFrame({"score": [None, 1.0], "word": ["null", None]})).value)
+    assert shown.splitlines()[2:] == ["| *null* | null |", "| 1.000 | *null* |"]
+
+
+def test_no_rows_are_said() -> None:
+    assert table(SCORES.empty()).value == "*no rows*"
+
+
+def test_a_preview_has_at_most_as_many_rows_as_asked() -> None:
+    shown = str(preview(pl.DataFrame({"id": list(range(100))}), ["id"], rows=5).value)
+    assert len(shown.splitlines()) == 2 + 5
+
+
+def test_a_figure_is_a_number_to_plot_and_a_row_with_its_interval() -> None:
+    shown = estimates({"mae": Estimate(0.5, 0.4, 0.6, 120), "f1": None})
+    assert shown["mae"] == 0.5
+    assert "f1" not in shown, "an undefined figure is no number"
+    assert "| mae | 0.500 | 0.400 to 0.600 | 120 |" in shown["metrics"].value
+    assert "| f1 | not defined" in shown["metrics"].value
+
+
+def test_columns_say_their_type_meaning_and_whether_they_may_be_null() -> None:
+    columns = {column.name: column for column in table_metadata(SCORES.of("teaching"))["dagster/column_schema"].columns}
+    assert set(columns) == set(SCORES.columns)
+    assert columns["score"].description == SCORES.notes["score"]
+    assert columns["score"].constraints.nullable
+    assert not columns["shard"].constraints.nullable

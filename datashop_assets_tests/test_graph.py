@@ -1,0 +1,51 @@
+"""What assets are built from: lenses of the project's own libraries, and versions that change when they should."""
+
+from pathlib import Path
+
+import pytest
+
+from datashop_assets.graph import Graph, load_graph
+from datashop_assets.project import load_project
+from datashop_assets_tests.worlds import write_lens, write_project
+
+
+def graph(folder: Path, **changes: object) -> Graph:
+    return load_graph(load_project(write_project(folder, **changes)))
+
+
+def test_the_projects_own_lens_stands_before_a_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    write_lens(tmp_path / "mine", "educational_value")
+    lens = {"educational_value": {"rater": "scripted"}}
+    shipped = graph(tmp_path, lenses=lens).lenses["educational_value"]
+    mine = graph(tmp_path, lenses=lens, lens_folders=["mine"]).lenses["educational_value"]
+    assert mine.description == "How much educational_value."
+    assert mine.version != shipped.version
+
+
+def test_only_the_lenses_that_ask_for_it_are_annealed(tmp_path: Path) -> None:
+    lenses = {"teaching": {"rater": "scripted", "anneal": True}, "clarity": {"rater": "scripted"}}
+    assert graph(tmp_path, lenses=lenses).annealed == ["teaching"]
+    assert graph(tmp_path).annealed == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "moves"),
+    [
+        pytest.param({"recipe": {"l2": [1.0]}}, True, id="the recipe"),
+        pytest.param({"sample_per_shard": 7}, False, id="the sample"),
+        pytest.param({"cutoff": {"lower": 1.0}}, False, id="the cut-off"),
+    ],
+)
+def test_the_classifiers_code_version_follows_the_recipe(tmp_path: Path, settings: dict, moves: bool) -> None:
+    plain = graph(tmp_path, lenses={"teaching": {"rater": "scripted"}}).recipe_code_version
+    changed = graph(tmp_path, lenses={"teaching": {"rater": "scripted"} | settings}).recipe_code_version
+    assert (plain != changed) is moves
+
+
+def test_the_annotations_code_version_follows_the_lens_text(tmp_path: Path) -> None:
+    before = graph(tmp_path)
+    again = graph(tmp_path)
+    write_project(tmp_path)
+    write_lens(tmp_path / "lenses", "teaching", "Something else: {{ document }}")
+    after = load_graph(load_project(tmp_path / "datashop.yaml"))
+    assert before.lens_code_version == again.lens_code_version != after.lens_code_version
