@@ -49,12 +49,12 @@ class RaterSettings(Settings):
     model: str = Field(description="package:<module>/<file>, a local path, or a hub / served model name")
     base_url: str | None = Field(None, description="openai: the OpenAI-compatible endpoint, ending in /v1")
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key")
-    temperature: float = Field(0.0, ge=0)
+    temperature: float = Field(0.0, ge=0, description="openai: of the first try; re-asks raise it a little")
     max_tokens: int = Field(300, gt=0, description="openai: answer budget, rationale included")
-    document_tokens: int = Field(160, gt=0, description="exemplar_contrast: tokens of the document that are scored")
+    document_tokens: int = Field(48, gt=0, description="exemplar_contrast: tokens of the document that are scored")
     attempts: int = Field(3, ge=1, description="openai: generations before a judgement is recorded as failed")
     parallel: int = Field(8, ge=1, description="openai: requests in flight")
-    timeout_s: float = Field(120, gt=0)
+    timeout_s: float = Field(120, gt=0, description="openai: of one request")
 
     @model_validator(mode="after")
     def endpoint_given(self) -> "RaterSettings":
@@ -108,9 +108,9 @@ class Threshold(Settings):
 class LensSettings(Settings):
     """What the project wants of one lens."""
 
-    rater: str
+    rater: str = Field(description="a name from `raters`")
     sample_per_shard: int = Field(200, ge=0, description="documents rated in each shard, chosen by stable hash")
-    sample_seed: int = 0
+    sample_seed: int = Field(0, description="another seed draws another sample")
     auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
     recipe: ClassifierRecipe = ClassifierRecipe()
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
@@ -147,10 +147,10 @@ class EvaluationSettings(Settings):
 class Project(Settings):
     """Everything that one project asks for."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    landings: tuple[Landing, ...] = Field(min_length=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="what the project is called")
+    landings: tuple[Landing, ...] = Field(min_length=1, description="where crawl files land")
     lens_folders: tuple[str, ...] = Field((), description="your own lens libraries, beside the shipped one")
-    raters: dict[str, RaterSettings]
+    raters: dict[str, RaterSettings] = Field(description="the LLMs that lenses may name")
     encoder: EncoderSettings = EncoderSettings()
     lenses: dict[str, LensSettings] = Field(min_length=1, description="the enabled lenses")
     anneal: AnnealSettings = AnnealSettings()
