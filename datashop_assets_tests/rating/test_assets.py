@@ -93,12 +93,12 @@ def test_a_rater_that_breaks_off_is_asked_for_the_rest_only(parsed: World) -> No
     def breaks_off(text: str) -> float:
         nonlocal paid
         if paid == 17:
-            raise ConnectionError("the endpoint is gone")
+            raise LookupError("the model is gone")  # of the kind that no retry mends
         paid += 1
         return 2.0
 
     parsed.judge = breaks_off
-    assert "the endpoint is gone" in failure_of(parsed.run("rate_documents", "teaching", fails=True))
+    assert "the model is gone" in failure_of(parsed.run("rate_documents", "teaching", fails=True))
     before = asked(parsed)[:-1]
     assert len(before) == 17
     assert parsed.read(RATINGS).height == 12, "the first shard is committed, the second is not"
