@@ -1,0 +1,43 @@
+"""`python -m datashop_assets_tests.slow.main_path`: the main path once, as the demo walks it, for a test to kill.
+
+Prints the name of each step when it begins, and fails with the first step that fails.
+"""
+
+import logging
+import warnings
+
+import dagster as dg
+
+from datashop_assets.automation.sensors import register_and_add_partitions
+from datashop_assets.definitions import build_defs
+from datashop_assets.demo.__main__ import steps
+from datashop_assets.graph import load_graph
+from datashop_assets.partitions import SHARDS
+from resources.lake import DeltaLake
+from resources.landing import FsspecLandingArea
+from resources.profiles import Profile, profile_from_environment, project_of
+
+REGISTER, DONE = "register", "done"
+
+
+def walk(profile: Profile) -> None:
+    """Register the crawl's shards, then every step of the demo that concerns the project."""
+    graph = load_graph(project_of(profile))
+    defs = build_defs(profile)
+    lake = DeltaLake(profile.lake)
+    with dg.DagsterInstance.get() as instance:
+        print(REGISTER, flush=True)  # noqa: T201
+        _, keys = register_and_add_partitions(instance, lake, graph, FsspecLandingArea(), {"asset": "landing_files"})
+        instance.add_dynamic_partitions(str(SHARDS.name), keys)
+        for step in steps(graph, list(instance.get_dynamic_partitions(str(SHARDS.name)))):
+            print(step.job, flush=True)  # noqa: T201
+            defs.resolve_job_def(step.job).execute_in_process(
+                instance=instance, tags=dict(step.tags), partition_key=step.partition_key
+            )
+    print(DONE, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    logging.getLogger("dagster").setLevel(logging.WARNING)
+    walk(profile_from_environment())
