@@ -11,6 +11,7 @@ from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.filtering.cutoff import policy_text
 from datashop_assets.filtering.state import current_cutoff, wanted_filtered
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import Rectangle, content_id, embeddings_version, plan
@@ -19,16 +20,20 @@ from datashop_assets.scoring.state import scores_target, wanted_scores
 from datashop_assets.seams import Lake
 
 # The jobs that work is done by; `jobs.py` says what is in them.
-RECONCILED_JOBS = ("parse_and_embed_shards", "score_documents", "filter_documents")
+RECONCILED_JOBS = ("parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents")
 
 
 @dataclass(frozen=True)
 class Work:
-    """One run's worth: a job, and the stretch of shards. `target` names the wanted versions."""
+    """One run's worth: a job, and the stretch of shards. `target` names the wanted versions.
+
+    `partition_key` is the lens of a job that is partitioned by lens alone, for which the stretch is all shards.
+    """
 
     job: str
     stretch: Rectangle
     target: str
+    partition_key: str | None = None
 
     @property
     def key(self) -> str:
@@ -51,16 +56,17 @@ def stale_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) ->
     }
     ready = [shard for shard in shards if shard not in waiting]
     for lens in graph.lenses:
-        work += _lens_work(lake, encoder, lens, ready, shards)
+        work += _lens_work(lake, graph, encoder, lens, ready, shards)
     return work
 
 
 def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) -> list[Work]:
     registered = {shard.shard: shard for shard in registered_shards(lake)}
+    landings = {landing.dataset for landing in graph.project.landings}  # a landing taken out of the project rests
     wanted_documents = {
         Cell(key): documents_version(registered[key], graph.project.landing(registered[key].dataset))
         for key in shards
-        if key in registered
+        if key in registered and registered[key].dataset in landings
     }
     wanted_vectors = {cell: embeddings_version(version, encoder) for cell, version in wanted_documents.items()}
     cells = list(wanted_documents)
@@ -72,7 +78,9 @@ def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) 
     return _as_work("parse_and_embed_shards", wanted, there, shards)
 
 
-def _lens_work(lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]) -> list[Work]:
+def _lens_work(
+    lake: Lake, graph: Graph, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]
+) -> list[Work]:
     promotion = promoted(lake, lens)
     if promotion is None or not ready or find_classifier(lake, lens, promotion.classifier).encoder != encoder:
         return []  # a classifier of another encoder is for a person to replace
@@ -82,8 +90,12 @@ def _lens_work(lake: Lake, encoder: str, lens: str, ready: Sequence[str], shards
     there = _versions(lake, target, cells)
     stale = _as_work("score_documents", wanted, there, shards)
     cutoff = current_cutoff(lake, lens)
-    if stale or cutoff is None or cutoff.classifier != promotion.classifier:
+    if stale:
         return stale
+    asked = policy_text(graph.settings(lens).cutoff)
+    if cutoff is None or (cutoff.classifier, cutoff.policy) != (promotion.classifier, asked):
+        everything = Rectangle(lens, ready[0], ready[-1], len(ready), len(ready))
+        return [Work("set_cutoff", everything, content_id(promotion.classifier, asked), partition_key=lens)]
     filtered = wanted_filtered(lake, cutoff, cells)
     return _as_work("filter_documents", filtered, _versions(lake, Target(FILTERED.of(lens)), cells), shards)
 

@@ -6,6 +6,7 @@ finding files (`corpus/registration.py`), finding work (`reconcile.py`).
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from datashop_assets.seams import Encoder, Lake
 from resources.landing import LandingArea
 
 WORK_TAG = "datashop/work"
+PARTITION_TAG = "dagster/partition"
 # At most this many runs are outstanding; the rest waits for the next tick.
 RUNS_OUTSTANDING = 8
 # The same work is asked for again at the earliest after this long, so that a cell that fails does not fail for ever.
@@ -29,6 +31,12 @@ OUTSTANDING = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+ENDED_BADLY = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+
+def our_runs(instance: dg.DagsterInstance, wanted: dg.RunsFilter) -> list[dg.DagsterRun]:
+    """The runs that the reconcile sensor asked for."""
+    return [run for run in instance.get_runs(wanted) if WORK_TAG in run.tags]
 
 
 def register_and_add_partitions(
@@ -47,20 +55,25 @@ def register_and_add_partitions(
 
 
 def run_request(work: Work, bucket: int) -> dg.RunRequest:
+    """The run that does the work; the same work within a bucket of time has the same run key."""
     stretch = work.stretch
+    tags = {} if work.partition_key else range_tags(stretch.lens, stretch.first, stretch.last)
     return dg.RunRequest(
         run_key=f"{work.key}:{bucket}",
         job_name=work.job,
-        tags={**range_tags(stretch.lens, stretch.first, stretch.last), WORK_TAG: work.target},
+        partition_key=work.partition_key,
+        tags={**tags, WORK_TAG: work.target},
     )
 
 
-def is_under_way(work: Work, run: dg.DagsterRun, shards: Sequence[str]) -> bool:
+def is_same_work(work: Work, run: dg.DagsterRun, shards: Sequence[str]) -> bool:
     """Whether the run does the same job for the same lens on any shard of the work's stretch.
 
     Not by the work's target: a run's stretch shrinks with every batch that it commits, and grows when shards land.
     """
     stretch = work.stretch
+    if work.partition_key:
+        return (run.job_name, run.tags.get(PARTITION_TAG)) == (work.job, work.partition_key)
     (lens, first), (_, last) = (run.tags.get(tag, "").rpartition("|")[::2] for tag in RANGE_TAGS)
     if (run.job_name, lens) != (work.job, stretch.lens or "") or not {first, last} <= set(shards):
         return False
@@ -104,12 +117,16 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
     ) -> dg.SensorResult | dg.SkipReason:
         shards = list(context.instance.get_dynamic_partitions(str(SHARDS.name)))
         work = stale_work(lake, graph, encoder.id, shards)
-        running = context.instance.get_runs(dg.RunsFilter(statuses=OUTSTANDING))
-        ours = [run for run in running if WORK_TAG in run.tags]
-        due = [item for item in work if not any(is_under_way(item, run, shards) for run in ours)]
+        ours = our_runs(context.instance, dg.RunsFilter(statuses=OUTSTANDING))
+        since = datetime.now(UTC) - timedelta(seconds=COOL_DOWN_S)
+        cooling = our_runs(context.instance, dg.RunsFilter(statuses=ENDED_BADLY, updated_after=since))
+        due = [item for item in work if not any(is_same_work(item, run, shards) for run in (*ours, *cooling))]
         due = due[: max(0, RUNS_OUTSTANDING - len(ours))]
         if not due:
-            return dg.SkipReason(f"{len(work)} stretches are stale, {len(ours)} runs are under way")
+            return dg.SkipReason(
+                f"{len(work)} stretches are stale, {len(ours)} runs are under way, {len(cooling)} failed or were "
+                f"cancelled in the last {COOL_DOWN_S // 60} minutes and are not repeated yet"
+            )
         bucket = int(time.time() // COOL_DOWN_S)
         return dg.SensorResult(run_requests=[run_request(item, bucket) for item in due])
 

@@ -71,18 +71,20 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
         report, shown = made.report, made.held_out
         plot = predicted_vs_label(shown["label"].to_list(), shown["prediction"].to_list(), lens.low, lens.high)
+        figures = estimates(report.figures)
         return dg.MaterializeResult(
             metadata={
-                "classifier": made.record.classifier,
-                "uri": made.record.uri,
                 "verdict": made.record.verdict,
-                "skipped": made.reused,
-                "labels": dg.MetadataValue.json(vars(report.counts)),
-                **estimates(report.figures),
+                "metrics": figures["metrics"],
                 "confusion matrix": picture(confusion_matrix(report.confusion, lens.low), "confusion matrix"),
                 "calibration": picture(reliability(report.reliability, lens.low, lens.high), "calibration"),
                 "predictions": picture(plot, "predicted against rated"),
                 "held-out rows": preview(shown, ["id", "label", "prediction"]),
+                "labels": dg.MetadataValue.json(vars(report.counts)),
+                "classifier": made.record.classifier,
+                "uri": made.record.uri,
+                "skipped": made.reused,
+                **figures,
             }
         )
 

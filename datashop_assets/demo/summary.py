@@ -30,7 +30,7 @@ def summarise(lake: Lake, graph: Graph) -> str:
             f"documents    {row['documents']} in {row['shards']} shards of {row['dataset']}; {row['quarantined']} rows "
             f"quarantined ({row['reasons'] or 'none'})"
         )
-    for row in rating_quality(lake, list(graph.lenses)).to_dicts():
+    for row in rating_quality(lake, graph.lenses.values()).to_dicts():
         lines.append(
             f"ratings      {row['lens']}: {row['judgements']} by {row['rater']}, {row['failed']} failed, "
             f"mean {row['mean score']:.2f}"

@@ -106,6 +106,11 @@ def reason_of(lower: float | None, upper: float | None, reverse: bool, score: st
     )
 
 
+def policy_text(policy: Policy) -> str:
+    """The policy as a record keeps it: JSON of what decides the bounds, so not the tolerance."""
+    return json.dumps(policy.model_dump(mode="json", exclude={"tolerance"}), sort_keys=True)
+
+
 def decide(
     scores: pl.DataFrame,
     policy: Policy,
@@ -130,7 +135,7 @@ def decide(
             f"lens {lens_name!r}: none of {scores.height} documents has a score by classifier {classifier!r}, so there "
             "is nothing to cut; materialize scores for some shards first"
         )
-    asked = json.dumps(policy.model_dump(mode="json", exclude={"tolerance"}), sort_keys=True)
+    asked = policy_text(policy)
 
     def decision(record: CutoffRecord, is_new: bool, why: str, kept: float) -> Decision:
         return Decision(record, is_new, why, kept, scored.height, unscored)

@@ -18,7 +18,7 @@ def rating_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         asset="annotations", description=f"At most {MOST_FAILURES:.0%} of any rater's judgements through a lens failed."
     )
     def few_judgements_failed(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        quality = rating_quality(lake, list(graph.lenses))
+        quality = rating_quality(lake, graph.lenses.values())
         passed = quality.height > 0 and bool((quality["failed share"] <= MOST_FAILURES).all())
         return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(quality)})
 
@@ -27,7 +27,7 @@ def rating_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         description="Every rater gives more than one score value; one that always answers alike teaches nothing.",
     )
     def judgements_differ(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        quality = rating_quality(lake, list(graph.lenses))
+        quality = rating_quality(lake, graph.lenses.values())
         passed = quality.height > 0 and bool((quality["distinct scores"] > 1).all())
         return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(quality)})
 

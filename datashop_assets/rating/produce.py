@@ -56,12 +56,23 @@ def rate_cells(
         return staging("annotations", lens.name, lens.version, rater.id, cell.shard)
 
     def produce(cell: Cell) -> Produced:
-        sampled = sample(documents_of(lake, cell).collect(), assignment.size, assignment.seed)
+        documents_text = documents_of(lake, cell).select("id", "text", "text_sha").collect()
+        sampled = sample(documents_text, assignment.size, assignment.seed)
         rated_before = lake.scan(target.table, {"shard": [cell.shard], "rater": [rater.id]}).collect()
         rows = annotate(sampled, lens, rater, rated_before, progress(cell), log)
-        return Produced(rows, describe(rows))
+        return Produced(pl.concat([rows, _kept(rated_before, rows, documents_text)]), describe(rows))
 
     for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1):
         if not outcome.skipped:
             progress(outcome.cell).clear()
         yield outcome
+
+
+def _kept(rated_before: pl.DataFrame, rows: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+    """Judgements that were paid for and are not in today's sample: of a larger one, or through an earlier lens version.
+
+    They stay while the document's text does, so that going back to that sample or lens costs nothing. Training looks at
+    the present lens version only.
+    """
+    known = rated_before.filter(pl.col("score").is_not_null()).select(rows.columns)
+    return known.join(rows, on=["id", "lens_version"], how="anti").join(documents, on=["id", "text_sha"], how="semi")

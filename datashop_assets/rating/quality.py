@@ -3,7 +3,7 @@
 What belongs here: counts over the `annotations` tables. What does not: rating (`annotate.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import polars as pl
 
@@ -13,11 +13,12 @@ from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
 
 
-def rating_quality(lake: Lake, lenses: Sequence[str]) -> pl.DataFrame:
-    """One row a lens and rater: judgements, failures and their share and reasons, score mean and distinct values."""
+def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
+    """One row a lens (as it is now) and rater: judgements, failures, their share and reasons, the scores' mean."""
     return pl.concat(
         [
-            lake.scan(ANNOTATIONS.of(lens))
+            lake.scan(ANNOTATIONS.of(lens.name))
+            .filter(pl.col("lens_version") == lens.version)
             .group_by("rater")
             .agg(
                 pl.len().alias("judgements"),
@@ -27,7 +28,7 @@ def rating_quality(lake: Lake, lenses: Sequence[str]) -> pl.DataFrame:
                 pl.col("score").mean().alias("mean score"),
                 pl.col("score").drop_nulls().n_unique().alias("distinct scores"),
             )
-            .select(pl.lit(lens).alias("lens"), pl.all())
+            .select(pl.lit(lens.name).alias("lens"), pl.all())
             .sort("rater")
             .collect()
             for lens in lenses

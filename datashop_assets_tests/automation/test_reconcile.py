@@ -18,7 +18,7 @@ from datashop_assets.classifier.registry import ClassifierRecord, Promotion
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import register, registered_shards
 from datashop_assets.embedding.inputs import wanted_embeddings
-from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.cutoff import CutoffRecord, policy_text
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.project import load_project
@@ -69,9 +69,9 @@ class Tables:
         self.lake.commit(PROMOTIONS, pl.DataFrame([row], schema=PROMOTIONS.schema), None, {})
 
     def cut(self, lens: str, cutoff: str, classifier: str) -> None:
-        now = self.later()
+        now, asked = self.later(), policy_text(self.graph.settings(lens).cutoff)
         record_cutoff(
-            self.lake, CutoffRecord(lens, cutoff, classifier, "{}", 1.0, None, False, 0.5, 1, ("x",), now), {}
+            self.lake, CutoffRecord(lens, cutoff, classifier, asked, 1.0, None, False, 0.5, 1, ("x",), now), {}
         )
 
     def lose(self, target: Target, cell: Cell) -> None:
@@ -95,6 +95,9 @@ class Tables:
         if work.job == "score_documents":
             classifier = self.promoted(lens)
             self._write(scores_target(lens, classifier), wanted_scores(self.lake, ENCODER, classifier, cells))
+        elif work.job == "set_cutoff":
+            assert work.partition_key == lens
+            self.cut(lens, f"cut-off {self.later()}", self.promoted(lens))
         elif work.job == "filter_documents":
             cutoff = current_cutoff(self.lake, lens)
             assert cutoff is not None, "filtering was planned without a cut-off"
@@ -132,7 +135,6 @@ def test_new_shards_are_asked_for_before_anything_that_reads_them(tables: Tables
 def test_work_goes_stage_by_stage_until_nothing_is_stale(tables: Tables) -> None:
     tables.add_shards(3)
     tables.promote("teaching", "c1")
-    tables.cut("teaching", "k1", "c1")
     order = []
     while work := tables.stale():
         order += [(item.job, item.stretch.lens) for item in work]
@@ -141,6 +143,7 @@ def test_work_goes_stage_by_stage_until_nothing_is_stale(tables: Tables) -> None
     assert order == [
         ("parse_and_embed_shards", None),
         ("score_documents", "teaching"),
+        ("set_cutoff", "teaching"),
         ("filter_documents", "teaching"),
     ]
 
@@ -166,9 +169,17 @@ def test_the_cutoff_of_an_older_classifier_is_not_applied(tables: Tables) -> Non
     tables.promote("teaching", "c2")
     (scoring,) = tables.stale()
     tables.do(scoring)
-    assert tables.stale() == [], "filtering waits for the new classifier's cut-off"
-    tables.cut("teaching", "k2", "c2")
+    (cutting,) = tables.stale()
+    assert (cutting.job, cutting.partition_key) == ("set_cutoff", "teaching"), "filtering waits for its cut-off"
+    tables.do(cutting)
     assert [w.job for w in tables.stale()] == ["filter_documents"]
+
+
+def test_shards_of_a_landing_taken_out_of_the_project_rest(tables: Tables) -> None:
+    tables.add_shards(2)
+    landing = tables.graph.project.landings[0].model_copy(update={"dataset": "another"})
+    project = tables.graph.project.model_copy(update={"landings": (landing,)})
+    assert stale_work(tables.lake, Graph(project, tables.graph.lenses), ENCODER, tables.shards) == []
 
 
 def test_the_same_work_has_the_same_key_and_other_wanted_versions_another(tables: Tables) -> None:

@@ -75,6 +75,7 @@ def test_a_changed_lens_is_rated_again_and_the_other_is_not(parsed: World) -> No
     for lens in ("teaching", "clarity"):
         parsed.run("rate_documents", lens)
     asked(parsed)
+    first = parsed.graph.lenses["teaching"].version
     write_lens(parsed.folder / "lenses", "teaching", "Another question, {{ low }} to {{ high }}:\n{{ document }}")
     parsed.reload()
     untouched = parsed.lake.version(ANNOTATIONS.of("clarity"))
@@ -82,8 +83,15 @@ def test_a_changed_lens_is_rated_again_and_the_other_is_not(parsed: World) -> No
         parsed.run("rate_documents", lens)
     assert len(asked(parsed)) == 8
     assert parsed.lake.version(ANNOTATIONS.of("clarity")) == untouched
-    versions = parsed.read(RATINGS)["lens_version"].unique().to_list()
-    assert versions == [parsed.graph.lenses["teaching"].version]
+    versions = parsed.read(RATINGS)["lens_version"].value_counts().rows()
+    assert sorted(versions) == sorted([(first, 8), (parsed.graph.lenses["teaching"].version, 8)])
+
+
+def test_going_back_to_a_larger_sample_costs_nothing(parsed: World) -> None:
+    for sample in (4, 2, 4):
+        parsed.change_project(lenses=lenses(sample=sample))
+        parsed.run("rate_documents", "teaching")
+    assert len(asked(parsed)) == 4 * len(parsed.shards)
 
 
 def test_a_rater_that_breaks_off_is_asked_for_the_rest_only(parsed: World) -> None:
