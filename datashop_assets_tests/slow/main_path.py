@@ -1,9 +1,11 @@
-"""`python -m datashop_assets_tests.slow.main_path`: the main path once, as the demo walks it, for a test to kill.
+"""`python -m datashop_assets_tests.slow.main_path [LAST_STEP]`: the main path once, as the demo walks it.
 
-Prints the name of each step when it begins, and fails with the first step that fails.
+Prints the name of each step when it begins, and fails with the first step that fails. A process of its own, for a test
+to kill, or to keep model libraries out of the test's process.
 """
 
 import logging
+import sys
 import warnings
 
 import dagster as dg
@@ -20,8 +22,8 @@ from resources.profiles import Profile, profile_from_environment, project_of
 REGISTER, DONE = "register", "done"
 
 
-def walk(profile: Profile) -> None:
-    """Register the crawl's shards, then every step of the demo that concerns the project."""
+def walk(profile: Profile, last: str | None) -> None:
+    """Register the crawl's shards, then every step of the demo that concerns the project, up to the last one asked."""
     graph = load_graph(project_of(profile))
     defs = build_defs(profile)
     lake = DeltaLake(profile.lake)
@@ -34,10 +36,12 @@ def walk(profile: Profile) -> None:
             defs.resolve_job_def(step.job).execute_in_process(
                 instance=instance, tags=dict(step.tags), partition_key=step.partition_key
             )
+            if step.job == last:
+                break
     print(DONE, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.getLogger("dagster").setLevel(logging.WARNING)
-    walk(profile_from_environment())
+    walk(profile_from_environment(), sys.argv[1] if len(sys.argv) > 1 else None)

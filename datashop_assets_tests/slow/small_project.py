@@ -7,6 +7,7 @@ has short exemplars, since the shipped lenses take the rater half a minute to re
 import gzip
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +122,21 @@ def open_project(file: Path, home: Path) -> SmallProject:
     settings["compute_logs"]["config"]["base_dir"] = str(dagster_home / "logs")
     (dagster_home / "dagster.yaml").write_text(yaml.safe_dump(settings))
     return SmallProject(file, file.parent / "landing", home, dagster_home)
+
+
+def walk(project: SmallProject, *last_step: str) -> None:
+    """The main path in a process of its own, on one CPU, to the end or through the step named last."""
+    walked = subprocess.run(
+        python("-m", "datashop_assets_tests.slow.main_path", *last_step),
+        cwd=REPOSITORY,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+    )
+    assert walked.returncode == 0, walked.stdout[-2000:] + walked.stderr[-6000:]
 
 
 def texts(count: int, skip: int = 0) -> list[dict[str, Any]]:
