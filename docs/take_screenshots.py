@@ -1,0 +1,137 @@
+"""The README's pictures, taken from the running product: `make demo`, then `make screenshots`.
+
+Only the web server runs, no daemon, so that taking pictures starts no run and changes no table.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PICTURES = REPOSITORY / "docs" / "pictures"
+LENS = "educational_value"
+WIDTH, HEIGHT = 1600, 1000
+NAVIGATION = 240  # pixels of the navigation bar at the left; pictures begin to its right
+GRAPH_WIDTH = 2600
+GRAPH = {"x": 570, "y": 390, "width": 1985, "height": 560}  # the graph itself, on the page of that width
+READY_WITHIN_S = 120
+CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+
+@contextmanager
+def web_server() -> Iterator[str]:
+    """The project's web server on a free port; yields its URL. Raises RuntimeError where it does not come up."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("dagster-webserver")), "--host", "127.0.0.1", "--port", str(port)]
+    environment = {"DAGSTER_HOME": str(REPOSITORY), "DAGSTER_DISABLE_TELEMETRY": "1"} | os.environ
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/server_info", timeout=5):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"dagster-webserver does not answer at {url}: {error}") from error
+            time.sleep(0.5)
+
+
+def shoot(page: Any, name: str, clip: dict[str, float] | None = None) -> None:
+    """One picture of the page as it is, without the navigation bar, or of a part of it."""
+    page.mouse.move(WIDTH - 2, HEIGHT - 2)  # no hover effects
+    page.wait_for_timeout(1000)
+    whole = {"x": NAVIGATION, "y": 0, "width": WIDTH - NAVIGATION, "height": HEIGHT}
+    picture = Image.open(BytesIO(page.screenshot(clip=clip or whole)))
+    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+
+
+def take_graph(page: Any, url: str) -> None:
+    """The whole graph, all groups expanded, on a page wide enough for the details of each asset."""
+    page.set_viewport_size({"width": GRAPH_WIDTH, "height": HEIGHT})
+    page.goto(f"{url}/asset-groups")
+    page.get_by_text("corpus", exact=True).first.wait_for()
+    page.wait_for_timeout(3000)
+    page.keyboard.press("Alt+KeyE")  # expand all groups
+    page.get_by_text("eval_report", exact=True).first.wait_for()
+    page.wait_for_timeout(5000)
+    shoot(page, "asset-graph", GRAPH)
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+
+def take_partition(page: Any, url: str, asset: str, partition: str, name: str) -> None:
+    """The page of one partition of an asset, with its metadata."""
+    page.goto(f"{url}/assets/{asset}?view=partitions&partition={partition.replace('|', '%7C')}")
+    page.get_by_text("skipped", exact=True).first.wait_for()
+    page.wait_for_timeout(3000)
+    shoot(page, name)
+
+
+def take_plot(page: Any, key: str, name: str) -> None:
+    """The plot behind a metadata entry of the page that is open."""
+    entry = page.get_by_role("row").filter(has=page.get_by_text(key, exact=True))
+    entry.get_by_text("[Show Markdown]", exact=True).click()
+    dialog = page.get_by_role("dialog").filter(has=page.get_by_role("img"))
+    dialog.wait_for()
+    page.wait_for_timeout(1500)
+    shoot(page, name, dialog.bounding_box())
+    page.get_by_text("Close", exact=True).click()
+
+
+def take(page: Any, url: str) -> None:
+    """All pictures, one after the other."""
+    take_graph(page, url)
+    take_partition(page, url, "scores", f"{LENS}|demo-00000", "partitions")
+    take_partition(page, url, "classifier", LENS, "classifier")
+    take_plot(page, "confusion matrix", "confusion-matrix")
+    take_partition(page, url, "eval_report", LENS, "eval-report")
+    take_plot(page, "differences", "differences")
+
+
+def main() -> int:
+    """Take them. Returns 1 where no browser is found."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        print("no Chromium found; install the package `chromium`")  # noqa: T201
+        return 1
+    PICTURES.mkdir(exist_ok=True)
+    with web_server() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        # A fresh instance asks once whether one wants news of the community.
+        page.add_locator_handler(page.get_by_text("Skip", exact=True), lambda skip: skip.click())
+        take(page, url)
+        browser.close()
+    for picture in sorted(PICTURES.glob("*.png")):
+        print(f"{picture.relative_to(REPOSITORY)}: {picture.stat().st_size / 1000:.0f} kB")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
