@@ -61,12 +61,11 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.5)
 
 
-def shoot(page: Any, name: str, clip: dict[str, float] | None = None) -> None:
-    """One picture of the page as it is, without the navigation bar, or of a part of it."""
+def shoot(page: Any, name: str, clip: dict[str, float]) -> None:
+    """One picture of a part of the page as it is."""
     page.mouse.move(WIDTH - 2, HEIGHT - 2)  # no hover effects
     page.wait_for_timeout(1000)
-    whole = {"x": NAVIGATION, "y": 0, "width": WIDTH - NAVIGATION, "height": HEIGHT}
-    picture = Image.open(BytesIO(page.screenshot(clip=clip or whole)))
+    picture = Image.open(BytesIO(page.screenshot(clip=clip)))
     picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
 
 
@@ -83,12 +82,12 @@ def take_graph(page: Any, url: str) -> None:
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
-def take_partition(page: Any, url: str, asset: str, partition: str, name: str) -> None:
-    """The page of one partition of an asset, with its metadata."""
+def take_partition(page: Any, url: str, asset: str, partition: str, name: str, height: int = HEIGHT) -> None:
+    """The page of one partition of an asset, with its metadata, down to `height`."""
     page.goto(f"{url}/assets/{asset}?view=partitions&partition={partition.replace('|', '%7C')}")
     page.get_by_text("skipped", exact=True).first.wait_for()
     page.wait_for_timeout(3000)
-    shoot(page, name)
+    shoot(page, name, {"x": NAVIGATION, "y": 0, "width": WIDTH - NAVIGATION, "height": height})
 
 
 def take_plot(page: Any, key: str, name: str) -> None:
@@ -105,7 +104,7 @@ def take_plot(page: Any, key: str, name: str) -> None:
 def take(page: Any, url: str) -> None:
     """All pictures, one after the other."""
     take_graph(page, url)
-    take_partition(page, url, "scores", f"{LENS}|demo-00000", "partitions")
+    take_partition(page, url, "scores", f"{LENS}|demo-00000", "partitions", height=700)
     take_partition(page, url, "classifier", LENS, "classifier")
     take_plot(page, "confusion matrix", "confusion-matrix")
     take_partition(page, url, "eval_report", LENS, "eval-report")
