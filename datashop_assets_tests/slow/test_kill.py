@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import polars as pl
 import pytest
@@ -53,6 +54,8 @@ WATCHED = (
     {"rate_documents": "annotations", "filter_documents": "filtered_documents"},
 )
 RUN_LIMIT_S = 400
+# One thread looks for a data file at a time: two would wait for each other's interpreter lock and look too late.
+ONE_WATCHER = Lock()
 
 
 @dataclass
@@ -175,27 +178,36 @@ def orphans(folder: Path) -> set[str]:
     return lost
 
 
-def data_files(table: Path) -> set[Path]:
-    """Paths of the data files in the table's folder and its partitions' folders."""
-    return {path for path in table.rglob("*.parquet") if "_delta_log" not in path.parts}
+def entries(table: Path) -> set[str]:
+    """Every folder and file below a table's folder but for its log, files that are still being written included."""
+    return {
+        f"{place}/{name}"
+        for place, folders, files in os.walk(table)
+        for name in folders + files
+        if "_delta_log" not in place
+    }
 
 
-def kill_at_data_file(run: Run, table: Path) -> bool:
-    """Kill when a new data file is there and no log entry names it.
+def kill_at_data_file(run: Run, step: str, table: Path) -> bool:
+    """Kill when a new data file is there and no log entry names it; at the end of the step where that was missed.
 
-    That lasts for some milliseconds only, so the process goes on in slices of two and is looked at while it stands
-    still.
+    It lasts for some milliseconds only. So the first sign of a data file, its partition's folder or its unfinished
+    self, stops the process, and from then on it moves in slices of 0.2 ms and is looked at while it stands still.
     """
-    before = data_files(table)
-    while run.process.poll() is None:
-        os.killpg(run.process.pid, signal.SIGSTOP)
-        time.sleep(0.0005)
-        new = data_files(table) - before
-        if {path.name for path in new} & {Path(path).name for path in (orphans(table) if new else ())}:
-            break
-        before |= new
-        os.killpg(run.process.pid, signal.SIGCONT)
-        time.sleep(0.002)
+    before, known = entries(table), orphans(table)
+    while run.process.poll() is None and run.at() == step:
+        for _ in range(200):  # reading the step is slower than looking at the folder
+            if entries(table) - before:
+                break
+        else:
+            continue
+        for _ in range(500):
+            os.killpg(run.process.pid, signal.SIGSTOP)
+            if orphans(table) - known:
+                return run.kill()
+            os.killpg(run.process.pid, signal.SIGCONT)
+            time.sleep(0.0002)
+        before = entries(table)
     return run.kill()
 
 
@@ -215,10 +227,10 @@ def kill_along_the_path(
 
     for step in STEPS:
         if table := WATCHED[number].get(step):
-            with running(project, cpu) as run:
+            with ONE_WATCHER, running(project, cpu) as run:
                 assert run.reached(step), run.tail()
                 known = orphans(lake / table)
-                if kill_at_data_file(run, lake / table):
+                if kill_at_data_file(run, step, lake / table):
                     new = orphans(lake / table) - known
                     killed.orphans += bool(new)
                     look(f"{run.at()}: {table} has {len(new)} data files that no commit names")
