@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from datashop_assets_tests.worlds import World, light_export, write_project
+
+# A busy machine is no fault of the code: properties are judged by what they find, not by how fast inputs are drawn.
+settings.register_profile("datashop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("datashop")
 
 
 @pytest.fixture

@@ -129,10 +129,7 @@ def test_a_new_classifier_makes_scores_and_filtered_documents_anew_and_nothing_b
     filtered.run("train_and_promote_classifier", "teaching")
     assert moved(filtered, before) == {"classifiers", "promotions"}
     assert [(w.job, w.stretch.lens, w.stretch.stale) for w in filtered.stale()] == [("score_documents", "teaching", 4)]
-    filtered.reconcile()
-    filtered.run("set_cutoff", "teaching")
-    assert [(w.job, w.stretch.stale) for w in filtered.stale()] == [("filter_documents", 4)]
-    filtered.reconcile()
+    assert filtered.reconcile() == ["score_documents", "set_cutoff", "filter_documents"]
     assert moved(filtered, before) == {"classifiers", "promotions", "scores", "cutoffs", "filtered_documents"}
 
 
