@@ -27,6 +27,11 @@ def content_id(*parts: Any, length: int = 16) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:length]
 
 
+def stable_fraction(key: str) -> float:
+    """A uniform number in [0, 1) that depends on the key alone, on every machine and version."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+
+
 def embeddings_version(documents_version: str, encoder: str) -> str:
     return content_id("embeddings", EMBEDDING_RECIPE, documents_version, encoder)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from datashop_assets.annealing.mixture import stable_fraction
 from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.lineage import stable_fraction
 from datashop_assets.records import DOCUMENTS, FILTERED
 from datashop_assets.seams import Lake
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from datashop_assets.lineage import stable_fraction
 from datashop_assets.project import AnnealSettings
 
 Part = Literal["base", "filtered"]
@@ -53,11 +54,6 @@ def held_out(text_sha: str, share: float) -> bool:
     independent of other hash samples (a classifier's held-out rows, the rating sample).
     """
     return stable_fraction(f"evaluation:{text_sha}") < share
-
-
-def stable_fraction(key: str) -> float:
-    """A uniform number in [0, 1) that depends on the key alone, on every machine and version."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
 def training_tokens(settings: AnnealSettings) -> int:

@@ -3,7 +3,6 @@
 What belongs here: cleaning the labels, the held-out rule, the split. What does not: fitting (`head.py`), metrics.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.classifier.head import int_scores
+from datashop_assets.lineage import stable_fraction
 from datashop_assets.project import ClassifierRecipe
 from datashop_assets.rating.lens import Lens
 
@@ -59,8 +59,7 @@ def is_held_out(text_sha: str, share: float) -> bool:
     Hashed anew, because documents may have been sampled by their hash: of the documents with the smallest
     `text_sha`, all or none would be held out.
     """
-    digest = hashlib.sha256(f"classifier held-out\n{text_sha}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < share
+    return stable_fraction(f"classifier held-out\n{text_sha}") < share
 
 
 def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from datashop_assets.annealing.mixture import held_out, stable_fraction
+from datashop_assets.annealing.mixture import held_out
+from datashop_assets.lineage import stable_fraction
 from datashop_assets.project import EvaluationSettings
 
 SLICE_SCHEMA = pl.Schema({"slice": pl.String, "id": pl.String, "text": pl.String})

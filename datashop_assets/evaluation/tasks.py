@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from datashop_assets.annealing.mixture import stable_fraction
+from datashop_assets.lineage import stable_fraction
 
 MMLU_TASK = "mmlu_dev"
 SLICE_PREFIX = "slice_"
