@@ -21,20 +21,20 @@ class UnknownShardError(LookupError):
 def registered_shards(lake: Lake) -> list[Shard]:
     """All shards in crawl order (dataset, then sequence).
 
-    Two registrars at once may both append a key; the first one counts. Files that only the other bundle had are in
-    no shard then, so that the next registration finds them again: nothing is lost or read twice.
+    Two registrars at once may both append, and bundle differently where one saw more files. What was registered first
+    counts; a later shard with the same key, or with a file that an earlier one has, does not. Its other files are in no
+    shard then, so that the next registration finds them again: nothing is lost or read twice.
     """
-    rows = lake.scan(SHARDS).sort("registered_at", maintain_order=True).unique("shard", keep="first").collect()
-    return [
-        Shard(
-            row["dataset"],
-            row["shard"],
-            row["sequence"],
-            tuple(CrawlFile(f["path"], f["bytes"], f["etag"]) for f in row["files"]),
-            row["pool_only"],
-        )
-        for row in rows.sort("dataset", "sequence").to_dicts()
-    ]
+    rows = lake.scan(SHARDS).sort("registered_at", "sequence", maintain_order=True).collect()
+    counted: dict[str, Shard] = {}
+    taken: set[tuple[str, str]] = set()
+    for row in rows.to_dicts():
+        files = tuple(CrawlFile(f["path"], f["bytes"], f["etag"]) for f in row["files"])
+        paths = {(row["dataset"], file.path) for file in files}
+        if row["shard"] not in counted and not paths & taken:
+            counted[row["shard"]] = Shard(row["dataset"], row["shard"], row["sequence"], files, row["pool_only"])
+            taken |= paths
+    return sorted(counted.values(), key=lambda shard: (shard.dataset, shard.sequence))
 
 
 def shards_by_key(lake: Lake) -> dict[str, Shard]:
