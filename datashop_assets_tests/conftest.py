@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from datashop_assets_tests.workshops import AnnealingWorld
 from datashop_assets_tests.worlds import World, light_export, write_project
 
 # A busy machine is no fault of the code: properties are judged by what they find, not by how fast inputs are drawn.
@@ -18,3 +19,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("datashop_assets.classifier.produce.export", light_export)
     write_project(tmp_path)
     return World(tmp_path)
+
+
+@pytest.fixture
+def annealing_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnnealingWorld:
+    """The project parsed and filtered for one lens that asks to be annealed; its workers are scripts."""
+    return AnnealingWorld(tmp_path, monkeypatch)

@@ -170,6 +170,18 @@ class World:
         assert result.success is not fails, f"{job} was expected to {'fail' if fails else 'succeed'}"
         return result
 
+    def promote(self, lens: str, **config: str) -> dg.ExecuteInProcessResult:
+        """The promotion alone, as a person materializes it, successful or not."""
+        return dg.materialize(
+            [asset for asset in self.defs.assets or [] if isinstance(asset, dg.AssetsDefinition)],
+            selection=["promotion"],
+            instance=self.instance,
+            partition_key=lens,
+            resources=self.defs.resources,
+            run_config={"ops": {"promotion": {"config": config}}},
+            raise_on_error=False,
+        )
+
     def run_all(self, *lenses: str) -> None:
         """From landing files to a release of each lens."""
         self.run("parse_and_embed_shards")

@@ -32,19 +32,6 @@ def rate_at_random(world: World) -> None:
     world.change_project(lenses={"teaching": content, "clarity": content})
 
 
-def promote(world: World, **config: str) -> dg.ExecuteInProcessResult:
-    """The promotion alone, as a person materializes it."""
-    return dg.materialize(
-        [a for a in world.defs.assets if isinstance(a, dg.AssetsDefinition)],
-        selection=["promotion"],
-        instance=world.instance,
-        partition_key="teaching",
-        resources=world.defs.resources,
-        run_config={"ops": {"promotion": {"config": config}}},
-        raise_on_error=False,
-    )
-
-
 def test_a_classifier_that_beats_the_mean_is_promoted_in_the_same_run(rated: World) -> None:
     result = rated.run(JOB, "teaching")
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "beats_the_mean_predictor"]
@@ -76,13 +63,13 @@ def test_a_classifier_of_random_labels_fails_its_check_and_no_promotion_follows(
 def test_promoting_it_by_hand_is_refused_unless_a_person_says_who_and_why(rated: World) -> None:
     rate_at_random(rated)
     rated.run(JOB, "teaching", fails=True)
-    message = failure_of(promote(rated))
+    message = failure_of(rated.promote("teaching"))
     assert "failed its checks" in message
     assert "override_by" in message
     assert "note" in message
-    assert not promote(rated, override_by="ada").success, "a name without a reason does not do"
+    assert not rated.promote("teaching", override_by="ada").success, "a name without a reason does not do"
     assert rated.read(PROMOTIONS).is_empty()
-    assert promote(rated, override_by="ada", note="for a drill").success
+    assert rated.promote("teaching", override_by="ada", note="for a drill").success
     (promotion,) = rated.read(PROMOTIONS).to_dicts()
     assert (promotion["by"], promotion["note"], promotion["override"]) == ("ada", "for a drill", True)
 
@@ -98,7 +85,7 @@ def test_promoting_an_older_one_rolls_back_and_its_scores_are_still_there(rated:
     rated.run(JOB, "teaching")
     rated.run("score_documents", "teaching")
     scored = rated.lake.version(SCORES.of("teaching"))
-    assert promote(rated, classifier=old).success
+    assert rated.promote("teaching", classifier=old).success
     assert rated.read(PROMOTIONS).sort("promoted_at")["classifier"].to_list()[-1] == old
     result = rated.run("score_documents", "teaching")
     assert all(f["skipped"] for f in metadata_of(result, "scores").values())
@@ -108,7 +95,7 @@ def test_promoting_an_older_one_rolls_back_and_its_scores_are_still_there(rated:
 def test_an_unknown_version_names_those_that_there_are(rated: World) -> None:
     rated.run(JOB, "teaching")
     known = rated.read(CLASSIFIERS)["classifier"].item()
-    message = failure_of(promote(rated, classifier="0123456789ab"))
+    message = failure_of(rated.promote("teaching", classifier="0123456789ab"))
     assert "no classifier '0123456789ab'" in message
     assert known in message
 
