@@ -36,6 +36,7 @@ class Landing(Settings):
     text_columns: tuple[str, ...] = Field(("text",), min_length=1, description="joined by a blank line")
     id_column: str | None = Field(None, description="null derives the id from the text's content")
     source_column: str | None = Field(None, description="null records the dataset as every document's source")
+    license_column: str | None = Field(None, description="null records every document's licence as unknown")
     shard_bytes: int = Field(256_000_000, gt=0, description="a bundle of files closes at this size")
     close_after_s: float = Field(86_400, ge=0, description="an open bundle closes when its oldest file is this old")
     max_document_bytes: int = Field(10_000_000, gt=0, description="longer documents are quarantined")

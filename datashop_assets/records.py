@@ -78,6 +78,7 @@ DOCUMENTS = TableSpec(
         "id": pl.String,
         "dataset": pl.String,
         "source": pl.String,
+        "license": pl.String,
         "text": pl.String,
         "text_sha": pl.String,
         "chars": pl.Int64,
@@ -90,10 +91,12 @@ DOCUMENTS = TableSpec(
     version_column="version",
     notes={
         "id": "unique within its shard; from the id column, or from the text's content",
+        "license": "as the crawl file states it; null where it states none, or was read before there was this column",
         "text_sha": "first 32 hex digits of SHA-256 of the UTF-8 text: equal texts share it",
         "row": "0-based row or line in the file",
         "version": "content of the shard's files + parser version",
     },
+    schema_version=2,
 )
 
 QUARANTINE = TableSpec(

@@ -51,9 +51,9 @@ def corpus_assets(graph: Graph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         tags=CPU,
         retry_policy=RETRY,
         description=(
-            "The documents of a shard: id, text, source, and the file and row they came from. Rows that are no "
-            "documents go to the table `quarantine` with file, row and reason; a file that cannot be read fails its "
-            "shard."
+            "The documents of a shard: id, text, source, licence, and the file and row they came from. Rows that are "
+            "no documents go to the table `quarantine` with file, row and reason; a file that cannot be read fails "
+            "its shard."
         ),
     )
     @plain_failures

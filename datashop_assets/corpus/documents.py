@@ -49,11 +49,17 @@ class ParsedShard:
 
 def documents_version(shard: Shard, landing: Landing) -> str:
     """Content id of what a shard's documents are made from: its files, how the landing reads them, the parser."""
-    content = [
-        PARSER_VERSION,
-        [[file.path, file.bytes, file.etag] for file in shard.files],
-        [landing.dataset, landing.text_columns, landing.id_column, landing.source_column, landing.max_document_bytes],
+    settings = [
+        landing.dataset,
+        landing.text_columns,
+        landing.id_column,
+        landing.source_column,
+        landing.max_document_bytes,
     ]
+    # Only where it is given: documents from before there was this setting are what they would be without it.
+    if landing.license_column is not None:
+        settings.append(landing.license_column)
+    content = [PARSER_VERSION, [[file.path, file.bytes, file.etag] for file in shard.files], settings]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -86,7 +92,7 @@ def parse_shard(shard: Shard, landing: Landing, open_file: OpenFile, stat: StatF
 def _file_rows(
     file: CrawlFile, landing: Landing, open_file: OpenFile, stat: StatFile | None
 ) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
-    columns = (landing.id_column, landing.source_column)
+    columns = (landing.id_column, landing.source_column, landing.license_column)
     wanted = Wanted(landing.text_columns, tuple(c for c in columns if c is not None), landing.max_document_bytes)
     try:
         if stat is not None:
@@ -109,7 +115,7 @@ def _check_unchanged(registered: CrawlFile, now: CrawlFile) -> None:
 
 
 def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str, Any]:
-    """The id, source, text and text's figures of one row. Raises BadRow."""
+    """The id, source, licence, text and text's figures of one row. Raises BadRow."""
     if isinstance(values, BadRow):
         raise values
     parts = [_text(values, column) for column in landing.text_columns]
@@ -126,6 +132,7 @@ def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str,
     return {
         "id": sha if landing.id_column is None else _id(values, landing.id_column),
         "source": _source(values, landing),
+        "license": _license(values, landing),
         "text": text,
         "text_sha": sha,
         "chars": len(text),
@@ -166,6 +173,13 @@ def _source(values: Mapping[str, Any], landing: Landing) -> str:
     if landing.source_column is None:
         return landing.dataset
     return _text(values, landing.source_column) or landing.dataset
+
+
+def _license(values: Mapping[str, Any], landing: Landing) -> str | None:
+    """The row's licence; None where the landing names no column for it, or the row's licence is null or blank."""
+    if landing.license_column is None:
+        return None
+    return (_text(values, landing.license_column) or "").strip() or None
 
 
 @dataclass

@@ -19,7 +19,7 @@ REASONS: Mapping[str, str] = {
     "invalid_json": "the line is not JSON",
     "not_an_object": "the line is JSON, but not an object with named fields",
     "not_utf8": "the bytes are not UTF-8, or the text holds half of a surrogate pair, which UTF-8 cannot carry",
-    "nul_character": "a NUL character in the text, the id or the source: binary data, cut short by many tools",
+    "nul_character": "a NUL character in a configured column: binary data, cut short by many tools",
     "missing_column": "a configured column is absent from this row",
     "wrong_type": "a configured column holds a value that is no text (or, for the id, no text or whole number)",
     "null_id": "the id is null or empty",

@@ -22,6 +22,7 @@ from datashop_assets.records import DOCUMENTS, QUARANTINE, CrawlFile, Shard
 LANDING = Landing(dataset="web", url="memory://crawl", max_document_bytes=1000)
 WITH_ID = LANDING.model_copy(update={"id_column": "key"})
 WITH_SOURCE = LANDING.model_copy(update={"source_column": "site"})
+WITH_LICENSE = LANDING.model_copy(update={"license_column": "terms"})
 TWO_COLUMNS = LANDING.model_copy(update={"text_columns": ("title", "body")})
 
 
@@ -58,6 +59,7 @@ def test_a_document_carries_its_text_and_its_place() -> None:
         "id": sha,
         "dataset": "web",
         "source": "web",
+        "license": None,
         "text": "zwölf 😀\n",
         "text_sha": sha,
         "chars": 8,
@@ -87,12 +89,14 @@ BAD_ROWS = [
     pytest.param({"text": "first text"}, LANDING, "duplicate_text", id="a text that was there before"),
     pytest.param({"text": "a"}, WITH_SOURCE, "missing_column", id="no source"),
     pytest.param({"text": "a", "site": {}}, WITH_SOURCE, "wrong_type", id="an object as source"),
+    pytest.param({"text": "a"}, WITH_LICENSE, "missing_column", id="no licence"),
+    pytest.param({"text": "a", "terms": ["MIT"]}, WITH_LICENSE, "wrong_type", id="a list of licences"),
     pytest.param({"title": None, "body": None}, TWO_COLUMNS, "null_text", id="every text column null"),
     pytest.param({"title": "a"}, TWO_COLUMNS, "missing_column", id="one text column absent"),
     pytest.param("a string", LANDING, "not_an_object", id="no object"),
 ]
-FIRST = {"text": "first text", "key": "first", "site": "s", "title": "t", "body": "first text"}
-LAST = {"text": "last text", "key": "last", "site": "s", "title": "t", "body": "last text"}
+FIRST = {"text": "first text", "key": "first", "site": "s", "terms": "MIT", "title": "t", "body": "first text"}
+LAST = {"text": "last text", "key": "last", "site": "s", "terms": "MIT", "title": "t", "body": "last text"}
 
 
 @pytest.mark.parametrize(("row", "landing", "reason"), BAD_ROWS)
@@ -169,6 +173,25 @@ def test_the_source_is_the_rows_own_or_the_dataset() -> None:
     assert documents["source"].to_list() == ["x.org", "web"]
 
 
+@pytest.mark.parametrize(
+    ("stated", "meant"),
+    [
+        pytest.param("CC-BY-SA-4.0", "CC-BY-SA-4.0", id="stated"),
+        pytest.param("MIT OR Apache-2.0", "MIT OR Apache-2.0", id="an expression, as it is"),
+        pytest.param(" MIT\n", "MIT", id="white space around it"),
+        pytest.param(None, None, id="null"),
+        pytest.param("", None, id="empty"),
+        pytest.param(" ", None, id="blank"),
+    ],
+)
+def test_the_licence_is_the_rows_own_and_never_invented(stated: str | None, meant: str | None) -> None:
+    row = {"text": "a", "terms": stated}
+    assert parse_rows(row, landing=WITH_LICENSE).documents["license"].to_list() == [meant]
+    column = parquet({"text": ["a"], "terms": pa.array([stated], pa.string())})
+    assert parse({"a.parquet": column}, WITH_LICENSE).documents["license"].to_list() == [meant]
+    assert parse_rows(row).documents["license"].to_list() == [None], "a column that the landing does not name"
+
+
 def test_a_shard_without_any_row_has_empty_tables_of_the_right_shape() -> None:
     parsed = parse({"a.jsonl": b""})
     assert parsed.documents.height == parsed.quarantine.height == 0
@@ -208,6 +231,17 @@ def test_a_file_that_cannot_be_read_fails_the_shard_by_name(files: dict[str, byt
         parse({"good.jsonl": lines({"text": "good"}), **files})
 
 
+@pytest.mark.parametrize(
+    ("landing", "column"),
+    [pytest.param(WITH_SOURCE, "site", id="source"), pytest.param(WITH_LICENSE, "terms", id="licence")],
+)
+def test_a_file_whose_schema_lacks_a_column_that_the_landing_names_fails_the_shard(
+    landing: Landing, column: str
+) -> None:
+    with pytest.raises(UnreadableFileError, match=rf"a\.parquet has no column {column}.*mend the landing's columns"):
+        parse({"a.parquet": parquet({"text": ["a"]})}, landing)
+
+
 def test_a_file_that_is_gone_fails_the_shard_by_name() -> None:
     def open_file(_: Landing, path: str) -> BinaryIO:
         raise FileNotFoundError(path)
@@ -243,6 +277,8 @@ SHARD = shard_of({"a.jsonl": b"1234"})
         pytest.param(SHARD, TWO_COLUMNS, id="other text columns"),
         pytest.param(SHARD, WITH_ID, id="an id column"),
         pytest.param(SHARD, WITH_SOURCE, id="a source column"),
+        pytest.param(SHARD, WITH_LICENSE, id="a licence column"),
+        pytest.param(SHARD, LANDING.model_copy(update={"license_column": "site"}), id="another licence column"),
         pytest.param(SHARD, LANDING.model_copy(update={"max_document_bytes": 5}), id="another limit"),
     ],
 )

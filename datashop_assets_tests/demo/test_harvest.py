@@ -80,6 +80,7 @@ def test_the_demo_crawl_is_large_and_mixed_enough(tmp_path: Path) -> None:
     assert len(shards(tmp_path)) >= 6
     assert 800 <= statistics.median(found["chars"]) <= 1600
     assert found["chars"].max() <= 4000
+    assert found["license"].null_count() == 0, "the project file names the column of the licences"
     for _, per_file in found.group_by("file"):
         assert per_file["source"].n_unique() >= 3
 
