@@ -153,7 +153,9 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
                 "bytes": made.bytes,
                 "skipped": made.reused,
                 "by source": table(made.sources),
-                "preview": preview(made.sample, ["id", "source", "score", "text"]),
+                "by licence": table(made.licenses),
+                "documents without licence": made.without_license,
+                "preview": preview(made.sample, ["id", "source", "license", "score", "text"]),
             }
         )
 

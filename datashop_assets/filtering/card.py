@@ -4,12 +4,15 @@ What belongs here: the facts that a release tells of itself, and the words aroun
 (`release.py`).
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import polars as pl
 import yaml
 
 from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.licenses import license_header
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import Estimate
 
@@ -26,6 +29,8 @@ SIZES = {
     10**11: "10B<n<100B",
     10**12: "100B<n<1T",
 }
+# The names that `datasets` has for the types of a release's columns.
+DTYPES = {pl.String: "string", pl.Float32: "float32", pl.Int8: "int8"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,7 @@ class ReleaseFacts:
     """What a release was cut from.
 
     `release` is its content id, `rater` names the model whose ratings the classifier learnt, `quality` are the
-    classifier's held-out metrics, `tables` the version of each table that was read. `license` is the card's license
-    tag; `source_licenses` says, where known, the licence of a source's documents.
+    classifier's held-out metrics, `tables` the version of each table that was read.
     """
 
     release: str
@@ -43,25 +47,53 @@ class ReleaseFacts:
     rater: str
     quality: Mapping[str, Estimate]
     tables: Mapping[str, int]
-    license: str = "other"
-    source_licenses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What was written: documents by source and by integer score, and the bytes of the text in UTF-8."""
+    """What was written: the bytes of the text in UTF-8, documents by (source, licence) and by integer score.
 
-    documents: int
+    A licence is null where it is unknown.
+    """
+
     text_bytes: int
-    sources: Mapping[str, int]
+    origins: Mapping[tuple[str, str | None], int]
     int_scores: Mapping[int, int]
+
+    @property
+    def documents(self) -> int:
+        return sum(self.origins.values())
+
+    @property
+    def sources(self) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for (source, _), documents in self.origins.items():
+            counts[source] += documents
+        return counts
+
+    @property
+    def licenses(self) -> Counter[str | None]:
+        counts: Counter[str | None] = Counter()
+        for (_, licence), documents in self.origins.items():
+            counts[licence] += documents
+        return counts
+
+    def by_origin(self) -> list[tuple[tuple[str, str | None], int]]:
+        """`origins`, the largest source first, and in a source the most frequent licence."""
+        sources = self.sources
+
+        def rank(item: tuple[tuple[str, str | None], int]) -> tuple[int, str, int, bool, str]:
+            (source, licence), documents = item
+            return -sources[source], source, -documents, licence is None, licence or ""
+
+        return sorted(self.origins.items(), key=rank)
 
 
 def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
     """The README.md of a release, with the header by which `datasets.load_dataset(<folder>)` finds the files."""
     lens, cutoff = facts.lens, facts.cutoff
     header = {
-        "license": facts.license,
+        **license_header(contents.licenses),
         "pretty_name": f"{lens.title}: release {facts.release}",
         "task_categories": ["text-generation"],
         "size_categories": [_size(contents.documents)],
@@ -89,6 +121,7 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "| id | of the document, unique within its shard |",
         "| text | as it was read from the crawl, unchanged |",
         "| source | where the document came from |",
+        "| license | of the document, as its crawl file states it; null where it is unknown |",
         f"| score | the classifier's prediction on the scale {lens.low} to {lens.high}, real-valued, not clipped |",
         "| int_score | the score rounded half to even and clipped to the scale |",
         "| shard | the bundle of crawl files that it was read from |",
@@ -106,14 +139,8 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "|---|---|---|---|",
         *(f"| {name} | {e.value:.3f} | {e.low:.3f} to {e.high:.3f} | {e.n} |" for name, e in facts.quality.items()),
         "",
-        "## Sources",
-        "| source | documents | share | licence |",
-        "|---|---|---|---|",
-        *(
-            f"| {_cell(source)} | {count:,} | {count / contents.documents:.1%} "
-            f"| {_cell(facts.source_licenses.get(source, 'not recorded'))} |"
-            for source, count in sorted(contents.sources.items(), key=lambda item: (-item[1], item[0]))
-        ),
+        "## Sources and licences",
+        *_origins(contents),
         "",
         "| int_score | documents |",
         "|---|---|",
@@ -128,10 +155,32 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "people. Whether training on this text helps is a question for an evaluation, not for this card.",
         f"- A lens sees one quality. A document that scores high here can still be false, offensive, or private; "
         f"the rater saw the first {lens.max_chars:,} characters of a document.",
-        "- The text belongs to its authors. The license tag is a statement by whoever made the release; where the "
-        "licence of a source is not recorded, find it out before you pass the text on.",
+        "- The text belongs to its authors. A licence stands here as the crawl file states it, copied and not checked. "
+        "Where it is not recorded, find it out before you pass the text on.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def jsonl_card(facts: ReleaseFacts, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -> str:
+    """The README.md beside the jsonl files: the types of the columns, for `datasets.load_dataset(<folder>/jsonl)`.
+
+    Without them `datasets` takes the types of the first rows for those of all: a licence that is unknown in the first
+    10 MB could not be text later on.
+    """
+    features = [{"name": name, "dtype": DTYPES[dtype.base_type()]} for name, dtype in columns.items()]
+    header = yaml.safe_dump({"dataset_info": {"features": features}}, sort_keys=False).strip()
+    return f"---\n{header}\n---\nThe rows of release {facts.release} as jsonl, one object a line; see ../README.md.\n"
+
+
+def _origins(contents: Contents) -> list[str]:
+    """Documents by source and licence, and how many are of unknown licence."""
+    lines = ["| source | licence | documents | share |", "|---|---|---|---|"]
+    for (source, licence), documents in contents.by_origin():
+        named = "not recorded" if licence is None else _cell(licence)
+        lines.append(f"| {_cell(source)} | {named} | {documents:,} | {documents / contents.documents:.1%} |")
+    if unknown := contents.licenses[None]:
+        lines += ["", f"The licence of {unknown:,} documents ({unknown / contents.documents:.1%}) is not recorded."]
+    return lines
 
 
 def _size(documents: int) -> str:

@@ -30,13 +30,15 @@ SAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Release:
-    """A release as it stands. `sources` has a row a source; `sample` a few of its documents."""
+    """A release as it stands. `sources` has a row a source, `licenses` one a licence; `sample` a few documents."""
 
     release: str
     uri: str
     documents: int
     bytes: int
     sources: pl.DataFrame
+    licenses: pl.DataFrame
+    without_license: int
     sample: pl.DataFrame
     reused: bool
 
@@ -106,8 +108,18 @@ def produce_release(lake: Lake, lens: Lens, rater: str, releases: Path, lineage:
         info.documents,
         info.bytes,
         pl.DataFrame(sorted(info.sources.items()), schema=["source", "documents"], orient="row"),
+        _by_license(info.licenses),
+        info.licenses.get(None, 0),
         pl.scan_parquet(info.directory / "data" / "*.parquet").head(SAMPLE_ROWS).collect(),
         info.reused and not known.is_empty(),
+    )
+
+
+def _by_license(counts: Mapping[str | None, int]) -> pl.DataFrame:
+    """Documents by licence, the most frequent first; a null licence is an unknown one."""
+    schema = {"license": pl.String, "documents": pl.Int64}
+    return pl.DataFrame(list(counts.items()), schema=schema, orient="row").sort(
+        "documents", "license", descending=[True, False], nulls_last=True
     )
 
 

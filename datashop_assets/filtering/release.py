@@ -3,8 +3,8 @@
 What belongs here: writing the folder shard by shard, its manifest and checksums, verifying it. What does not: which
 documents are kept (`filter.py`), the words of the card (`card.py`), reading the lake.
 
-The folder holds `data/train-*.parquet`, `jsonl/train-*.jsonl.zst` (the same rows in the same order), `README.md`,
-`manifest.json` and `SHA256SUMS`. The same inputs give the same bytes in every file.
+The folder holds `data/train-*.parquet`, `jsonl/train-*.jsonl.zst` (the same rows in the same order) with a README.md of
+their own, `README.md`, `manifest.json` and `SHA256SUMS`. The same inputs give the same bytes in every file.
 """
 
 import json
@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 import zstandard
 
 from datashop_assets.durable import files_below, new_directory, sha256_of, sole_writer
-from datashop_assets.filtering.card import Contents, ReleaseFacts, dataset_card
+from datashop_assets.filtering.card import Contents, ReleaseFacts, dataset_card, jsonl_card
+from datashop_assets.filtering.licenses import license_header
 
 COLUMNS = {
     "id": pl.String,
     "text": pl.String,
     "source": pl.String,
+    "license": pl.String,
     "score": pl.Float32,
     "int_score": pl.Int8,
     "shard": pl.String,
@@ -36,7 +38,9 @@ ZSTD_LEVEL = 3
 # UTF-8 bytes of text in one file; compressed it comes to a third of that or less.
 FILE_BYTES = 1_000_000_000
 MANIFEST, SUMS, CARD = "manifest.json", "SHA256SUMS", "README.md"
-FORMAT = 1
+# Part of a release's id. 2: with the licences, and the columns' types beside the jsonl files.
+FORMAT = 2
+NULLABLE = ("source", "license")
 
 
 class ReleaseError(RuntimeError):
@@ -45,13 +49,17 @@ class ReleaseError(RuntimeError):
 
 @dataclass(frozen=True)
 class ReleaseInfo:
-    """A release that stands. `bytes` are those of its files; `reused` when it was there already."""
+    """A release that stands. `bytes` are those of its files; `reused` when it was there already.
+
+    `sources` and `licenses` count its documents; those of unknown licence under null.
+    """
 
     release: str
     directory: Path
     documents: int
     bytes: int
     sources: Mapping[str, int]
+    licenses: Mapping[str | None, int]
     manifest: Mapping[str, Any]
     reused: bool
 
@@ -61,10 +69,10 @@ def write_release(
 ) -> ReleaseInfo:
     """Write the release into `directory`, or leave it as it is where the same release stands there already.
 
-    `batches` are the kept documents in release order, [id, text, source, score, int_score, shard] as in `COLUMNS`,
+    `batches` are the kept documents in release order, [id, text, source, license, score, ...] as in `COLUMNS`,
     one shard or a part of one at a time; one is in memory at once, and none is asked for where nothing is to be
     written. A file is closed once it holds `file_bytes` of text. All or nothing, also when the process is killed.
-    Raises ReleaseError for an empty release, for a batch of other columns or with nulls (source may be null), and
+    Raises ReleaseError for an empty release, for a batch of other columns or with nulls (but in `NULLABLE`), and
     where `directory` holds another or a damaged release.
     """
     with sole_writer(directory):
@@ -73,6 +81,7 @@ def write_release(
         with new_directory(directory) as partial:
             contents = _write_data(partial, batches, facts, file_bytes)
             (partial / CARD).write_text(dataset_card(facts, contents), encoding="utf-8")
+            (partial / "jsonl" / CARD).write_text(jsonl_card(facts, COLUMNS), encoding="utf-8")
             manifest = _manifest(partial, facts, contents)
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
             sums = [f"{sha256_of(path)}  {name}\n" for name, path in files_below(partial).items()]
@@ -112,14 +121,17 @@ def _standing(directory: Path, release: str) -> ReleaseInfo:
 
 def _info(directory: Path, manifest: Mapping[str, Any], reused: bool) -> ReleaseInfo:
     size = sum(path.stat().st_size for path in files_below(directory).values())
+    licenses: Counter[str | None] = Counter()
+    for row in manifest["licenses"]:
+        licenses[row["license"]] += row["documents"]
     return ReleaseInfo(
-        manifest["release"], directory, manifest["documents"], size, manifest["sources"], manifest, reused
+        manifest["release"], directory, manifest["documents"], size, manifest["sources"], licenses, manifest, reused
     )
 
 
 def _write_data(folder: Path, batches: Iterable[pl.DataFrame], facts: ReleaseFacts, file_bytes: int) -> Contents:
     """Write both formats; files are named at the end, when their number is known."""
-    sources: Counter[str] = Counter()
+    origins: Counter[tuple[str, str | None]] = Counter()
     int_scores: Counter[int] = Counter()
     text_bytes, held, numbers = 0, 0, 0
     kinds = [folder / "data", folder / "jsonl"]
@@ -136,7 +148,8 @@ def _write_data(folder: Path, batches: Iterable[pl.DataFrame], facts: ReleaseFac
                 writer.write(rows)
                 size = int(rows["text"].str.len_bytes().sum())
                 held, text_bytes = held + size, text_bytes + size
-                sources.update(dict(rows["source"].fill_null("unknown").value_counts().iter_rows()))
+                for source, licence, documents in rows.group_by("source", "license").len().iter_rows():
+                    origins["unknown" if source is None else source, licence] += documents
                 int_scores.update(dict(rows["int_score"].value_counts().iter_rows()))
     if not numbers:
         raise ReleaseError(
@@ -147,7 +160,7 @@ def _write_data(folder: Path, batches: Iterable[pl.DataFrame], facts: ReleaseFac
         for path in sorted(kind.iterdir()):
             number, _, ending = path.name.partition(".")
             path.rename(kind / f"train-{number}-of-{numbers:05d}.{ending}")
-    return Contents(sources.total(), text_bytes, dict(sources), dict(int_scores))
+    return Contents(text_bytes, dict(origins), dict(int_scores))
 
 
 class _Writer:
@@ -190,7 +203,7 @@ def _checked(batch: pl.DataFrame, facts: ReleaseFacts) -> pl.DataFrame:
     if wrong:
         raise ReleaseError(f"release {facts.release}: a batch does not fit: {'; '.join(wrong)}")
     rows = batch.select(list(COLUMNS))
-    nulls = [column for column in COLUMNS if column != "source" and rows[column].null_count()]
+    nulls = [column for column in COLUMNS if column not in NULLABLE and rows[column].null_count()]
     if nulls:
         shards = rows["shard"].unique().to_list()
         raise ReleaseError(f"release {facts.release}: null {', '.join(nulls)} among the kept documents of {shards}")
@@ -206,7 +219,7 @@ def _manifest(folder: Path, facts: ReleaseFacts, contents: Contents) -> dict[str
         files.append(entry)
     rows = {entry["path"].split("-")[1]: entry["rows"] for entry in files if "rows" in entry}
     for entry in files:
-        if entry["path"].startswith("jsonl/"):
+        if entry["path"].endswith(".jsonl.zst"):
             entry["rows"] = rows[entry["path"].split("-")[1]]
     cutoff = asdict(facts.cutoff)
     return {
@@ -218,10 +231,15 @@ def _manifest(folder: Path, facts: ReleaseFacts, contents: Contents) -> dict[str
         "quality": {name: asdict(estimate) for name, estimate in facts.quality.items()},
         "cutoff": cutoff | {"shards": list(facts.cutoff.shards), "created_at": facts.cutoff.created_at.isoformat()},
         "tables": dict(facts.tables),
-        "license": facts.license,
+        **license_header(contents.licenses),
         "documents": contents.documents,
+        "documents_without_license": contents.licenses.get(None, 0),
         "text_bytes": contents.text_bytes,
         "sources": dict(sorted(contents.sources.items())),
+        "licenses": [
+            {"source": source, "license": licence, "documents": documents}
+            for (source, licence), documents in contents.by_origin()
+        ],
         "int_scores": {str(score): count for score, count in sorted(contents.int_scores.items())},
         "files": files,
     }

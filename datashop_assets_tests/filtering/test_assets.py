@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from datashop_assets.records import CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, RELEASES, SCORES, SHARDS
-from datashop_assets_tests.worlds import World, failure_of, metadata_of
+from datashop_assets_tests.worlds import DATASET, World, document, failure_of, metadata_of
 
 KEPT = FILTERED.of("teaching")
 LENS = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.25}}
@@ -57,6 +57,25 @@ def test_the_release_holds_the_kept_text_and_nothing_else(filtered: World) -> No
     assert released_ids(filtered) == set(kept)
     manifest = json.loads(filtered.read(RELEASES)["manifest"].item())
     assert manifest["documents"] == 40
+
+
+def test_the_licence_of_each_document_reaches_the_release_and_is_counted(world: World) -> None:
+    world.change_project(
+        landings=[{"dataset": DATASET, "url": "landing", "shard_bytes": 1, "license_column": "terms"}],
+        lenses={"teaching": LENS | {"cutoff": {"lower": -100}}},  # all are kept, so that all are counted
+    )
+    terms = {shard: ["MIT", "CC0-1.0", None, "MIT"][shard] for shard in range(4)}
+    for shard, stated in terms.items():
+        numbers = range(shard * 40, (shard + 1) * 40)
+        world.land(f"part-{shard}", lines=[json.dumps({"text": document(n), "terms": stated}) for n in numbers])
+    world.register()
+    world.run_all("teaching")
+    facts = metadata_of(world.run("cut_release", "teaching"), "release")["teaching"]
+    assert facts["by licence"].splitlines()[2:] == ["| MIT | 80 |", "| CC0-1.0 | 40 |", "| *null* | 40 |"]
+    assert facts["documents without licence"] == 40
+    released = pl.read_parquet(Path(facts["path"]) / "data" / "*.parquet")
+    by_shard = released.select("shard", "license").unique().sort("shard").rows()
+    assert by_shard == [(f"crawl-0000{shard}", stated) for shard, stated in terms.items()]
 
 
 def test_a_partly_filtered_corpus_is_not_released_and_the_shards_are_named(filtered: World) -> None:

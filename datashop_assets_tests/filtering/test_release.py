@@ -48,7 +48,6 @@ def facts(release: str = "0123456789abcdef") -> ReleaseFacts:
         rater="embedded (model)",
         quality={"spearman": Estimate(0.71, 0.62, 0.79, 412)},
         tables={"documents": 4, "scores/teaching": 2},
-        source_licenses={"encyclopedia": "CC BY-SA 4.0"},
     )
 
 
@@ -58,6 +57,7 @@ def batch(shard: str, rows: int) -> pl.DataFrame:
             "id": [f"d{n}" for n in range(rows)],
             "text": [AWKWARD if n == 0 else f"text {n} of {shard} " * 20 for n in range(rows)],
             "source": ["encyclopedia" if n % 2 else "pipe|d" for n in range(rows)],
+            "license": ["CC-BY-SA-4.0" if n % 2 else None for n in range(rows)],
             "score": [2.5 + n / 7 for n in range(rows)],
             "int_score": [3] * rows,
             "shard": [shard] * rows,
@@ -124,7 +124,7 @@ def test_the_checksums_can_be_checked_without_us(tmp_path: Path) -> None:
     write_release(tmp_path / "r", batches(), facts())
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path / "r", capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert checked.stdout.count(": OK") == 4
+    assert checked.stdout.count(": OK") == 5
 
 
 def unread() -> Iterator[pl.DataFrame]:
@@ -139,6 +139,7 @@ def test_the_same_release_again_reads_and_writes_nothing(tmp_path: Path) -> None
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "r").rglob("*")} == before
     assert (first.reused, again.reused) == (False, True)
     assert (again.documents, again.bytes, again.sources) == (first.documents, first.bytes, first.sources)
+    assert again.licenses == first.licenses == {"CC-BY-SA-4.0": 3, None: 4}
 
 
 def test_a_folder_of_another_release_is_not_touched(tmp_path: Path) -> None:
@@ -245,11 +246,47 @@ def test_the_card_says_what_a_reader_needs(tmp_path: Path) -> None:
         "embedded (model)",
         "scores at least 2.5: 25.12%",
         "| spearman | 0.710 | 0.620 to 0.790 | 412 |",
-        "| pipe\\|d | 4 | 57.1% | not recorded |",
-        "| encyclopedia | 3 | 42.9% | CC BY-SA 4.0 |",
+        "| pipe\\|d | not recorded | 4 | 57.1% |",
+        "| encyclopedia | CC-BY-SA-4.0 | 3 | 42.9% |",
+        "The licence of 4 documents (57.1%) is not recorded.",
         "sha256sum -c SHA256SUMS",
     ]:
         assert said in text
+
+
+def licensed(shard: str, rows: int, *licenses: str | None) -> pl.DataFrame:
+    """A batch of one source; its rows take the licences in turn."""
+    values = [licenses[n % len(licenses)] for n in range(rows)]
+    return batch(shard, rows).with_columns(source=pl.lit("web"), license=pl.Series(values, dtype=pl.String))
+
+
+def test_documents_are_counted_by_source_and_licence(tmp_path: Path) -> None:
+    shards = [licensed("crawl-0", 3, "MIT", None), licensed("crawl-1", 5, "0BSD", "MIT"), batch("crawl-2", 4)]
+    info = write_release(tmp_path / "r", shards, facts())
+    assert info.manifest["licenses"] == [
+        {"source": "web", "license": "MIT", "documents": 4},
+        {"source": "web", "license": "0BSD", "documents": 3},
+        {"source": "web", "license": None, "documents": 1},
+        {"source": "encyclopedia", "license": "CC-BY-SA-4.0", "documents": 2},
+        {"source": "pipe|d", "license": None, "documents": 2},
+    ]
+    assert info.manifest["documents_without_license"] == 3
+    assert info.licenses == {"MIT": 4, "0BSD": 3, "CC-BY-SA-4.0": 2, None: 3}
+    assert info.sources == {"web": 8, "encyclopedia": 2, "pipe|d": 2}
+    card = (tmp_path / "r/README.md").read_text()
+    assert "| web | MIT | 4 | 33.3% |\n| web | 0BSD | 3 | 25.0% |\n| web | not recorded | 1 | 8.3% |\n" in card
+
+
+def test_only_a_release_whose_every_document_has_one_licence_is_said_to_have_it(tmp_path: Path) -> None:
+    write_release(tmp_path / "one", [licensed("crawl-0", 3, "MIT")], facts())
+    write_release(tmp_path / "some", [licensed("crawl-0", 3, "MIT"), licensed("crawl-1", 3, "MIT", None)], facts())
+    tags = {}
+    for name in ("one", "some"):
+        _, header, text = (tmp_path / name / "README.md").read_text().split("---\n", 2)
+        tags[name] = yaml.safe_load(header)["license"]
+        assert tags[name] == json.loads((tmp_path / name / "manifest.json").read_text())["license"]
+        assert ("is not recorded." in text) == (name == "some")
+    assert tags == {"one": "mit", "some": "other"}
 
 
 @pytest.mark.models
@@ -264,5 +301,33 @@ def test_it_loads_with_datasets(tmp_path: Path, folder: str) -> None:
     assert train.column_names == list(COLUMNS)
     assert train["text"][:] == EVERYTHING["text"].to_list()
     assert train["id"][:] == EVERYTHING["id"].to_list()
-    assert pl.Series(train["score"][:], dtype=pl.Float32).to_list() == EVERYTHING["score"].to_list()
+    assert train["license"][:] == EVERYTHING["license"].to_list()
+    assert train["score"][:] == EVERYTHING["score"].to_list()
     assert train["int_score"][:] == EVERYTHING["int_score"].to_list()
+    assert [feature.dtype for feature in train.features.values()] == [
+        "string",
+        "string",
+        "string",
+        "string",
+        "float32",
+        "int8",
+        "string",
+    ]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("folder", ["r", "r/jsonl"], ids=["the folder is its parquet", "jsonl by its folder"])
+@pytest.mark.parametrize(
+    "second",
+    [pytest.param("MIT", id="known later on"), pytest.param(None, id="never known")],
+)
+def test_it_loads_with_datasets_where_the_first_file_knows_no_licence(
+    tmp_path: Path, folder: str, second: str | None
+) -> None:
+    import datasets
+
+    shards = [licensed("crawl-0", 3, None), licensed("crawl-1", 3, second)]
+    write_release(tmp_path / "r", shards, facts(), file_bytes=1)
+    train = datasets.load_dataset(str(tmp_path / folder), cache_dir=str(tmp_path / "cache"), split="train")
+    assert train["license"][:] == [None] * 3 + [second] * 3
+    assert train.features["license"].dtype == "string"
