@@ -15,7 +15,7 @@ from datashop_assets.cellwork import CellsFailedError, Outcome
 from datashop_assets.partitions import cells_of, partition_key
 from datashop_assets.plots import markdown_image
 from datashop_assets.records import Estimate, TableSpec
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, PermanentError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,8 +27,9 @@ CPU, ENCODER, RATER, TRAINING = ({"datashop/cost": cost} for cost in ("cpu", "en
 RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 PREVIEW_CHARS = 160
 # Errors of these kinds say what a person has to change: trying again changes nothing. (ProjectError, LensError,
-# TrainingError and their like are ValueErrors; what is missing upstream is a LookupError.)
-PERMANENT = (CellsFailedError, LookupError, ValueError)
+# TrainingError and their like are ValueErrors; what is missing upstream is a LookupError; what the world behind a seam
+# refuses for good is a PermanentError.)
+PERMANENT = (CellsFailedError, LookupError, PermanentError, ValueError)
 
 
 def plain_failures(body: Callable[P, T]) -> Callable[P, T]:
@@ -104,8 +105,11 @@ def picture(png: bytes, alt: str) -> dg.MetadataValue:
     return dg.MetadataValue.md(markdown_image(png, alt))
 
 
-def estimates(figures: Mapping[str, Estimate | None]) -> dict[str, Any]:
-    """Each figure as a number (so that Dagster plots it over time), and all of them with intervals as a table."""
+def estimates(figures: Mapping[str, Estimate | None], notes: Sequence[str]) -> dict[str, Any]:
+    """Each figure as a number (so that Dagster plots it over time), and all of them with intervals as a table.
+
+    `notes` stand below the table: what has to be known of a figure or its interval.
+    """
     lines = ["| metric | value | 95 % interval | n |", "|---|---|---|---|"]
     numbers: dict[str, Any] = {}
     for name, figure in figures.items():
@@ -114,6 +118,8 @@ def estimates(figures: Mapping[str, Estimate | None]) -> dict[str, Any]:
             continue
         numbers[name] = figure.value
         lines.append(f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} | {figure.n} |")
+    if notes:
+        lines += ["", *(f"- {note}" for note in notes)]
     return {**numbers, "metrics": dg.MetadataValue.md("\n".join(lines))}
 
 

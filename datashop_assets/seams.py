@@ -1,7 +1,7 @@
 """The seams of datashop: the few protocols behind which everything that touches the world stands.
 
-What belongs here: protocols of one to three methods. Their real implementations and their scripted fakes live in
-`resources/`; the stages know only these.
+What belongs here: protocols of one to three methods, and the kind of error that trying again does not mend. The
+protocols' real implementations and scripted fakes live in `resources/`; the stages know only these.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +15,14 @@ from numpy.typing import NDArray
 
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import Judgement, TableSpec
+
+
+class PermanentError(RuntimeError):
+    """What trying again does not mend: a wrong key, an unknown model, a table of another schema.
+
+    The message says what a person has to change. Every other error of a seam may pass, and an asset with a retry policy
+    tries again.
+    """
 
 
 @dataclass(frozen=True)

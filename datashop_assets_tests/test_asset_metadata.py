@@ -1,10 +1,18 @@
-"""What people see: tables that any text survives, figures with their intervals."""
+"""What people see: tables that any text survives, figures with their intervals, failures; and what is tried again."""
 
+import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.asset_metadata import PREVIEW_CHARS, estimates, preview, table, table_metadata
+from datashop_assets.asset_metadata import PREVIEW_CHARS, estimates, plain_failures, preview, table, table_metadata
+from datashop_assets.cellwork import CellsFailedError
+from datashop_assets.classifier.registry import PromotionRefusedError
+from datashop_assets.project import ProjectError
 from datashop_assets.records import SCORES, Estimate
+from resources.lake import CellMismatchError, LakeError, SchemaMismatchError
+from resources.model_store import ModelStoreError
+from resources.object_store import ObjectStoreError, ObjectStoreRefusedError, UnsafeObjectStoreError
+from resources.raters.openai_compatible import RaterEndpointError, RaterRefusedError
 
 
 @pytest.mark.parametrize(
@@ -41,11 +49,54 @@ def test_a_preview_has_at_most_as_many_rows_as_asked() -> None:
 
 
 def test_a_figure_is_a_number_to_plot_and_a_row_with_its_interval() -> None:
-    shown = estimates({"mae": Estimate(0.5, 0.4, 0.6, 120), "f1": None})
+    shown = estimates({"mae": Estimate(0.5, 0.4, 0.6, 120), "f1": None}, ["f1 is not defined on these 120 rows"])
     assert shown["mae"] == 0.5
     assert "f1" not in shown, "an undefined figure is no number"
     assert "| mae | 0.500 | 0.400 to 0.600 | 120 |" in shown["metrics"].value
     assert "| f1 | not defined" in shown["metrics"].value
+    assert shown["metrics"].value.endswith("\n\n- f1 is not defined on these 120 rows"), "notes follow the table"
+    assert "\n- " not in estimates({"mae": Estimate(0.5, 0.4, 0.6, 120)}, [])["metrics"].value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RaterRefusedError("wrong key"), id="a rater's endpoint refuses"),
+        pytest.param(SchemaMismatchError("columns"), id="a table of another schema"),
+        pytest.param(CellMismatchError("cells"), id="rows of another cell"),
+        pytest.param(ObjectStoreRefusedError("no bucket"), id="an object store refuses"),
+        pytest.param(UnsafeObjectStoreError("loses commits"), id="an object store that is not safe"),
+        pytest.param(ModelStoreError("other content"), id="a stored model that is another"),
+        pytest.param(PromotionRefusedError("failed checks"), id="a classifier that failed its checks"),
+        pytest.param(CellsFailedError({}), id="cells that failed"),
+        pytest.param(LookupError("materialize it first"), id="something missing upstream"),
+        pytest.param(ProjectError("a wrong setting"), id="a wrong setting"),
+    ],
+)
+def test_what_a_person_must_mend_is_not_tried_again(error: Exception) -> None:
+    with pytest.raises(dg.Failure) as failure:
+        plain_failures(raising)(error)
+    assert not failure.value.allow_retries
+    assert failure.value.description == str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RaterEndpointError("no answer"), id="a rater's endpoint does not answer"),
+        pytest.param(LakeError("another writer"), id="a commit in conflict"),
+        pytest.param(ObjectStoreError("no answer"), id="an object store does not answer"),
+        pytest.param(ConnectionError("reset"), id="a lost connection"),
+    ],
+)
+def test_what_may_pass_is_left_to_the_retry_policy(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        plain_failures(raising)(error)
+    assert raised.value is error
+
+
+def raising(error: Exception) -> None:
+    raise error
 
 
 def test_columns_say_their_type_meaning_and_whether_they_may_be_null() -> None:

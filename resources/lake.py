@@ -22,7 +22,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from datashop_assets.records import TableSpec
-from datashop_assets.seams import Commit
+from datashop_assets.seams import Commit, PermanentError
 
 # Eight writers on one table: at the library's default four commits of 240 failed, with 100 none.
 COMMIT_RETRIES = 100
@@ -32,14 +32,17 @@ SCHEMA_VERSION = "datashop.schema_version"
 
 
 class LakeError(RuntimeError):
-    """A table that cannot be read or written as declared; the message names it and says what to do."""
+    """A table that cannot be read or written as declared; the message names it and says what to do.
+
+    This kind may pass: another writer held on to the same cells, or the store failed.
+    """
 
 
-class SchemaMismatchError(LakeError):
+class SchemaMismatchError(LakeError, PermanentError):
     """A frame, or the stored table, does not have the declared columns."""
 
 
-class CellMismatchError(LakeError):
+class CellMismatchError(LakeError, PermanentError):
     """A frame holds rows of cells that the commit does not name."""
 
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from datashop_assets.durable import files_below, new_directory, sha256_of, sole_writer
 from datashop_assets.lineage import content_id
-from datashop_assets.seams import ModelStore
+from datashop_assets.seams import ModelStore, PermanentError
 from resources.object_store import clear_errors, s3_client, split_url, status_of
 
 MANIFEST = "_COMPLETE.json"
 
 
-class ModelStoreError(RuntimeError):
+class ModelStoreError(PermanentError):
     """A folder that cannot be stored or fetched as it should be; the message names it and says what to do."""
 
 

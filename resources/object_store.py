@@ -9,25 +9,33 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from datashop_assets.seams import PermanentError
+
 # boto3's own default waits for a minute, five times over, where nothing answers.
 CONNECT_TIMEOUT_S = 5
 ATTEMPTS = 3
+# Of the statuses that refuse a request: too slow, in conflict with another writer, too many at once.
+PASSING = (408, 409, 429)
 
 
 class ObjectStoreError(RuntimeError):
     """A store that cannot be used; the message names the URL and the cause, never a credential."""
 
 
-class UnsafeObjectStoreError(ObjectStoreError):
+class ObjectStoreRefusedError(ObjectStoreError, PermanentError):
+    """A store that will go on refusing: a wrong URL, key or setting, a bucket that is not there."""
+
+
+class UnsafeObjectStoreError(ObjectStoreRefusedError):
     """A store on which concurrent Delta commits would vanish."""
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Bucket and prefix (without slashes at its ends) of an s3:// URL. Raises ObjectStoreError for any other URL."""
+    """Bucket and prefix (without slashes at its ends) of an s3:// URL. Raises ObjectStoreRefusedError for others."""
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme not in ("s3", "s3a") or not bucket:
-        raise ObjectStoreError(f"{url} is not an object store URL; write s3://bucket/prefix")
+        raise ObjectStoreRefusedError(f"{url} is not an object store URL; write s3://bucket/prefix")
     return bucket, prefix.strip("/")
 
 
@@ -35,17 +43,19 @@ def s3_client(storage_options: Mapping[str, str]) -> Any:
     """A boto3 client from delta-rs's options; what they leave out comes from boto3's own chain (variables, roles).
 
     Read are AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ALLOW_HTTP.
-    Raises ObjectStoreError where boto3 is not installed, or for a plain-http endpoint without AWS_ALLOW_HTTP=true,
-    which delta-rs would refuse as well.
+    Raises ObjectStoreRefusedError where boto3 is not installed, or for a plain-http endpoint without
+    AWS_ALLOW_HTTP=true, which delta-rs would refuse as well.
     """
     try:
         import boto3
         from botocore.config import Config
     except ModuleNotFoundError as error:
-        raise ObjectStoreError("s3:// needs boto3; install datashop with the extra `s3`") from error
+        raise ObjectStoreRefusedError("s3:// needs boto3; install datashop with the extra `s3`") from error
     endpoint = storage_options.get("AWS_ENDPOINT_URL")
     if endpoint and endpoint.startswith("http://") and storage_options.get("AWS_ALLOW_HTTP", "").lower() != "true":
-        raise ObjectStoreError(f"the endpoint {endpoint} is not encrypted; set AWS_ALLOW_HTTP=true if that is meant")
+        raise ObjectStoreRefusedError(
+            f"the endpoint {endpoint} is not encrypted; set AWS_ALLOW_HTTP=true if that is meant"
+        )
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -64,7 +74,10 @@ def s3_client(storage_options: Mapping[str, str]) -> Any:
 
 @contextmanager
 def clear_errors(url: str, storage_options: Mapping[str, str]) -> Iterator[None]:
-    """Turn what boto3 raises inside the block into an ObjectStoreError that names the URL and the cause."""
+    """Turn what boto3 raises inside the block into an ObjectStoreError that names the URL and the cause.
+
+    One that the store refused (a 4xx status not among PASSING) is an ObjectStoreRefusedError.
+    """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -76,7 +89,8 @@ def clear_errors(url: str, storage_options: Mapping[str, str]) -> Iterator[None]
             if secret := storage_options.get(name):
                 cause = cause.replace(secret, "***")
         endpoint = storage_options.get("AWS_ENDPOINT_URL", "the default endpoint")
-        raise ObjectStoreError(
+        refused = isinstance(error, ClientError) and 400 <= status_of(error) < 500 and status_of(error) not in PASSING
+        raise (ObjectStoreRefusedError if refused else ObjectStoreError)(
             f"{url} at {endpoint}: {cause}. Check the bucket, the AWS_* variables and the network."
         ) from None
 

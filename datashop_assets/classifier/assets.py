@@ -71,7 +71,7 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
         report, shown = made.report, made.held_out
         plot = predicted_vs_label(shown["label"].to_list(), shown["prediction"].to_list(), lens.low, lens.high)
-        figures = estimates(report.figures)
+        figures = estimates(report.figures, report.notes)
         return dg.MaterializeResult(
             metadata={
                 "verdict": made.record.verdict,

@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.records import CLASSIFIERS, PROMOTIONS
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, PermanentError
 
 
-class PromotionRefusedError(RuntimeError):
+class PromotionRefusedError(PermanentError):
     """A classifier that may not be promoted; the message says why and how a person can override."""
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datashop_assets.records import SCORES, SHARDS, TABLES, TableSpec
-from resources.lake import CellMismatchError, DeltaLake, LakeError, SchemaMismatchError
+from datashop_assets.seams import PermanentError
+from resources.lake import REPLACE_ATTEMPTS, CellMismatchError, DeltaLake, LakeError, SchemaMismatchError
 
 TABLE = TableSpec(
     "things",
@@ -188,14 +190,33 @@ def test_four_writers_at_once_lose_nothing(tmp_path: Path, shards: str) -> None:
     assert contents(DeltaLake(uri)) == {(shard, "r"): [4, 4, 4] for shard in set(shards)}
 
 
+def test_another_writer_who_never_lets_go_is_an_error_that_may_pass(
+    lake: DeltaLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    def conflicting(*_: object, **__: object) -> None:
+        attempts.append(1)
+        raise CommitFailedError("a concurrent transaction deleted data this operation read")
+
+    lake.commit(TABLE, rows("a", "r", [1]), [cell("a")], {})
+    monkeypatch.setattr("resources.lake.write_deltalake", conflicting)
+    monkeypatch.setattr("resources.lake.time.sleep", lambda _: None)
+    with pytest.raises(LakeError, match="things: another writer") as error:
+        lake.commit(TABLE, rows("a", "r", [2]), [cell("a")], {})
+    assert not isinstance(error.value, PermanentError)
+    assert len(attempts) == REPLACE_ATTEMPTS
+
+
 def test_a_write_that_fails_leaves_the_table_as_it_was(lake: DeltaLake) -> None:
     lake.commit(TABLE, rows("a", "r", [1]), [cell("a")], {})
     log = Path(lake.table_uri(TABLE)) / "_delta_log"
     # A file where the next log entry's folder should be: works for root as well, unlike permissions.
     moved = log.rename(log.with_name("_delta_log_kept"))
     log.touch()
-    with pytest.raises(LakeError, match=r"things: .* the table is as it was"):
+    with pytest.raises(LakeError, match=r"things: .* the table is as it was") as error:
         lake.commit(TABLE, rows("a", "r", [2]), [cell("a")], {})
+    assert not isinstance(error.value, PermanentError), "a full disk or a lost store may be mended the next time"
     log.unlink()
     moved.rename(log)
     assert contents(lake) == {("a", "r"): [1]}

@@ -7,7 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from resources.object_store import ObjectStoreError, UnsafeObjectStoreError, probe_conditional_put, s3_client, split_url
+from resources.object_store import (
+    ObjectStoreError,
+    ObjectStoreRefusedError,
+    UnsafeObjectStoreError,
+    probe_conditional_put,
+    s3_client,
+    split_url,
+)
 
 SECRET = "a-secret-that-must-not-show"
 
@@ -92,7 +99,7 @@ def test_a_wrong_setting_is_named_without_secrets(
 ) -> None:
     url = s3_url if bucket is None else f"s3://{bucket}/prefix"
     used = s3_storage_options | change
-    with pytest.raises(ObjectStoreError) as caught:
+    with pytest.raises(ObjectStoreRefusedError) as caught:
         probe_conditional_put(url, used)
     message = str(caught.value)
     assert not isinstance(caught.value, UnsafeObjectStoreError)
@@ -110,14 +117,15 @@ def test_a_store_that_does_not_answer_is_named() -> None:
         with pytest.raises(ObjectStoreError, match=f"s3://lake at {endpoint}.*Could not connect") as caught:
             probe_conditional_put("s3://lake", options(endpoint))
     assert SECRET not in str(caught.value)
+    assert not isinstance(caught.value, ObjectStoreRefusedError), "it may answer the next time"
 
 
 def test_plain_http_must_be_meant() -> None:
-    with pytest.raises(ObjectStoreError, match="AWS_ALLOW_HTTP=true"):
+    with pytest.raises(ObjectStoreRefusedError, match="AWS_ALLOW_HTTP=true"):
         s3_client(options("http://127.0.0.1:1") | {"AWS_ALLOW_HTTP": "false"})
 
 
 @pytest.mark.parametrize("url", ["gs://bucket/x", "/a/path", "s3://", "s3:///prefix"])
 def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(ObjectStoreError, match="s3://bucket/prefix"):
+    with pytest.raises(ObjectStoreRefusedError, match="s3://bucket/prefix"):
         split_url(url)

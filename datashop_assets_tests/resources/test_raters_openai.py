@@ -11,7 +11,7 @@ import pytest
 from datashop_assets.project import RaterSettings
 from datashop_assets_tests.rating.lens_for_tests import small_lens
 from datashop_assets_tests.resources.chat_server import ChatServer, Reply, fails, says, serving
-from resources.raters.openai_compatible import OpenAICompatibleRater, RaterEndpointError
+from resources.raters.openai_compatible import OpenAICompatibleRater, RaterEndpointError, RaterRefusedError
 
 LENS = small_lens()
 FOUR = says('{"rationale": "clear", "score": 4}')
@@ -103,7 +103,7 @@ def test_a_refused_key_ends_the_run_and_is_not_shown(
     refuse = fails(status, "bad key sk-very-secret")
     with serving(lambda *_: refuse, models_status=status if where == "at the start" else 200) as server:
         asked = rater(server)
-        with pytest.raises(RaterEndpointError, match="TEST_RATER_KEY") as error:
+        with pytest.raises(RaterRefusedError, match="TEST_RATER_KEY") as error:
             list(asked.rate(LENS, ["x"]))
     assert "sk-very-secret" not in f"{error.value!r} {asked!r} {vars(asked)} {asked.id} {caplog.text}"
 
@@ -129,14 +129,31 @@ def test_an_unreachable_endpoint_is_named_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(RaterEndpointError, match=url):
+    with pytest.raises(RaterEndpointError, match=url) as error:
         list(rater(url).rate(LENS, ["x"]))
+    assert not isinstance(error.value, RaterRefusedError), "it may be up the next time"
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_server_out_of_order_ends_the_run_before_a_document_is_given_up(status: int) -> None:
+    with serving(lambda *_: FOUR, models_status=status) as server:
+        with pytest.raises(RaterEndpointError, match=f"HTTP {status}") as error:
+            list(rater(server).rate(LENS, ["x"]))
+        assert not isinstance(error.value, RaterRefusedError), "it may be mended the next time"
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [404, 405, 429, 501])
+def test_a_server_without_a_list_of_models_is_asked_all_the_same(status: int) -> None:
+    with serving(lambda *_: FOUR, models_status=status) as server:
+        (judgement,) = rater(server).rate(LENS, ["x"])
+    assert judgement.score == 4.0
 
 
 def test_a_model_that_is_not_served_is_named() -> None:
     with (
         serving(lambda *_: fails(404, "no such model")) as server,
-        pytest.raises(RaterEndpointError, match="org/tiny-model"),
+        pytest.raises(RaterRefusedError, match="org/tiny-model"),
     ):
         list(rater(server).rate(LENS, ["x"]))
 

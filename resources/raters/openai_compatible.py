@@ -19,17 +19,23 @@ from datashop_assets.project import RaterSettings
 from datashop_assets.rating.answers import answer_schema, parse_answer
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import Judgement
+from datashop_assets.seams import PermanentError
 
 # Raised by hand when the same model, lens and settings would give other scores.
 RECIPE = 1
 SEED = 1
 # Each further attempt is warmer by this much: at temperature 0 a server would repeat the same unreadable answer.
 WARMER = 0.3
+NOT_IMPLEMENTED = 501  # how some servers say that they have no list of models
 CLIENT_RETRIES = 4  # of the client itself, with growing pauses, for 408, 409, 429, 5xx and lost connections
 
 
 class RaterEndpointError(RuntimeError):
-    """No document can be rated; the message names the endpoint and what to do."""
+    """No document can be rated; the message names the endpoint and what to do. This kind may pass: nothing answered."""
+
+
+class RaterRefusedError(RaterEndpointError, PermanentError):
+    """The endpoint answers, and will go on refusing: a wrong key, or a model that it does not serve."""
 
 
 class OpenAICompatibleRater:
@@ -58,8 +64,9 @@ class OpenAICompatibleRater:
     def rate(self, lens: Lens, texts: Sequence[str]) -> Iterator[Judgement]:
         """Judge the texts with `parallel` questions in flight, in order, each as soon as those before it are done.
 
-        Raises RaterEndpointError where the endpoint cannot be reached at the start, refuses the key, or does not
-        know the model. The same happening to one document later on is that document's failure, but for the key.
+        Raises RaterEndpointError where the endpoint cannot be reached at the start or is out of order, and
+        RaterRefusedError where it refuses the key or does not know the model. The former happening to one document
+        later on is that document's failure.
         """
         if not texts:
             return
@@ -89,7 +96,11 @@ class OpenAICompatibleRater:
         )
 
     def _probe(self) -> None:
-        """Raise where nothing answers. A server that has no list of models is let pass: it answered."""
+        """Raise where nothing answers. A server that has no list of models is let pass: it answered.
+
+        So is one that is busy (408, 429): questions are asked with more patience. Any other 5xx than 501 is mostly a
+        gateway without a server behind it.
+        """
         import openai
 
         try:
@@ -101,8 +112,12 @@ class OpenAICompatibleRater:
             ) from error
         except (openai.AuthenticationError, openai.PermissionDeniedError):
             raise self._refused_key() from None
-        except openai.APIStatusError:
-            return
+        except openai.APIStatusError as error:
+            if error.status_code >= 500 and error.status_code != NOT_IMPLEMENTED:
+                raise RaterEndpointError(
+                    f"the rater endpoint {self.settings.base_url} is out of order (HTTP {error.status_code}: "
+                    f"{self._without_key(error.message)}); wait for it, or look at the server"
+                ) from None
 
     def _judge(self, lens: Lens, text: str) -> Judgement:
         import openai
@@ -120,7 +135,7 @@ class OpenAICompatibleRater:
             except (openai.AuthenticationError, openai.PermissionDeniedError):
                 raise self._refused_key() from None
             except openai.NotFoundError as error:
-                raise RaterEndpointError(
+                raise RaterRefusedError(
                     f"the endpoint {self.settings.base_url} does not serve the model {self.settings.model!r} "
                     f"({self._without_key(error.message)}); correct `model` or `base_url` in the project file"
                 ) from None
@@ -166,10 +181,10 @@ class OpenAICompatibleRater:
         key = os.environ.get(self.settings.api_key_env)
         return (message.replace(key, "(key)") if key else message)[:1000]
 
-    def _refused_key(self) -> RaterEndpointError:
+    def _refused_key(self) -> RaterRefusedError:
         variable = self.settings.api_key_env
         given = "the key in" if os.environ.get(variable) else "an empty key, for want of"
-        return RaterEndpointError(
+        return RaterRefusedError(
             f"the endpoint {self.settings.base_url} refused {given} the environment variable {variable}; set it to a "
             "valid key, or name another variable in api_key_env"
         )
