@@ -9,8 +9,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from datashop_assets.records import Estimate
-
 # Okabe and Ito's palette: told apart with every common colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
 CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
@@ -40,6 +38,17 @@ class ReliabilityBin(Protocol):
     def label(self) -> float: ...
     @property
     def n(self) -> int: ...
+
+
+class Gain(Protocol):
+    """A difference, more is better, and its interval's bounds: null where there is no interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], low: int, title: str = "Held-out rows") -> bytes:
@@ -156,25 +165,31 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]], title: str 
 
 
 def comparison_chart(
-    differences: Mapping[str, Estimate],
-    title: str = "Candidate minus control",
-    xlabel: str = "difference, with 95 % interval",
+    gains: Mapping[str, Gain],
+    title: str = "Candidate against control",
+    xlabel: str = "right of 0: candidate better\n(intervals hold together with 95 %)",
 ) -> bytes:
-    """One row a task: its difference and interval. Grey where the interval holds 0, so that no difference is shown."""
+    """One row a label: the candidate's gain and its interval, grey where it holds 0, so that no difference is shown.
+
+    A gain without interval is a hollow grey dot. The caller turns every difference so that more is better.
+    """
 
     def draw(axes: Any) -> None:
-        names = list(differences)
-        for row, estimate in enumerate(differences.values()):
-            shown = estimate.low > 0 or estimate.high < 0
-            colour = BLUE if shown else GREY
-            axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot(estimate.value, row, marker="o", color=colour)
+        for row, gain in enumerate(gains.values()):
+            if gain.low is None or gain.high is None:
+                axes.plot(gain.value, row, marker="o", color=GREY, markerfacecolor="none")
+                axes.annotate("no interval", (gain.value, row), (8, 0), textcoords="offset points", va="center", size=8)
+                continue
+            colour = BLUE if gain.low > 0 or gain.high < 0 else GREY
+            axes.plot([gain.low, gain.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
+            axes.plot(gain.value, row, marker="o", color=colour)
         axes.axvline(0, color="#222222", linewidth=1)
-        axes.set_yticks(range(len(names)), [f"{name} (n={differences[name].n:,})" for name in names])
-        axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
+        axes.set_yticks(range(len(gains)), list(gains), size=8)
+        axes.set_ylim(max(1, len(gains)) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.locator_params(axis="x", nbins=5)
-        axes.set(xlabel=xlabel, title=title)
+        axes.set_xlabel(xlabel, size=8)
+        axes.set_title(title)
 
     return _picture(draw)
 

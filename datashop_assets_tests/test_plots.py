@@ -7,7 +7,7 @@ import pytest
 
 from datashop_assets import plots
 from datashop_assets.classifier.metrics import reliability_bins
-from datashop_assets.records import Estimate
+from datashop_assets.evaluation.compare import Gain
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 6, 300).astype(float)
@@ -20,7 +20,8 @@ PICTURES = {
     "histogram": lambda: plots.histogram(PREDICTIONS, lines={"cut-off": 3.1}),
     "histograms": lambda: plots.histograms({"kept": PREDICTIONS, "dropped": PREDICTIONS[:9], "none": []}),
     "losses": lambda: plots.loss_curves({"control": LOSSES, "candidate": LOSSES[::2]}),
-    "comparison": lambda: plots.comparison_chart({f"task {n}": Estimate(0.1 * n, -0.1, 0.5, 40) for n in range(8)}),
+    "comparison": lambda: plots.comparison_chart({f"task {n}\nbits": Gain(0.1 * n, -0.1, 0.5) for n in range(8)}),
+    "without interval": lambda: plots.comparison_chart({"task": Gain(0.1, None, None)}),
     "nothing scored": lambda: plots.histogram([]),
     "one value": lambda: plots.histogram([2.0, 2.0]),
     "no curve": lambda: plots.loss_curves({}),
@@ -47,8 +48,9 @@ def test_a_difference_whose_interval_holds_zero_is_drawn_grey():
         with Image.open(io.BytesIO(png)) as image:
             return wanted in {colour for _, colour in image.convert("RGB").getcolors(maxcolors=480 * 320)}
 
-    assert holds(plots.comparison_chart({"mmlu": Estimate(0.1, -0.1, 0.3, 9)}), plots.GREY)
-    assert holds(plots.comparison_chart({"mmlu": Estimate(0.2, 0.1, 0.3, 9)}), plots.BLUE)
+    assert holds(plots.comparison_chart({"mmlu": Gain(0.1, -0.1, 0.3)}), plots.GREY)
+    assert holds(plots.comparison_chart({"mmlu": Gain(0.2, 0.1, 0.3)}), plots.BLUE)
+    assert not holds(plots.comparison_chart({"mmlu": Gain(0.2, None, None)}), plots.BLUE)
 
 
 def test_markdown_carries_the_picture_itself():

@@ -43,7 +43,7 @@ def summarise(lake: Lake, graph: Graph) -> str:
             lines.append(f"evaluation   {lens}: {report.comparison.verdict}")
             lines += [
                 f"             {task.task}: control {task.control:.4f}, candidate {task.candidate:.4f}, difference "
-                f"{task.difference:+.4f} [{task.low:+.4f}, {task.high:+.4f}] (n={task.n})"
+                f"{task.difference:+.4f} {task.interval} (n={task.n})"
                 for task in report.comparison.tasks
             ]
     return "\n".join(lines)

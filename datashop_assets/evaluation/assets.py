@@ -63,7 +63,7 @@ def evaluation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             metadata={
                 "verdict": report.comparison.verdict,
                 "comparison": dg.MetadataValue.md(report.comparison.to_markdown()),
-                "differences": picture(comparison_chart(report.comparison.differences), "differences with intervals"),
+                "differences": picture(comparison_chart(report.comparison.gains), "differences with intervals"),
                 "training loss": picture(loss_curves(curves), "training loss of control and candidate"),
                 "skipped": report.reused,
                 **{f"difference: {task.task}": task.difference for task in tasks},

@@ -1,26 +1,22 @@
-"""Candidate against control: paired differences with their uncertainty, and a verdict that keeps to it. Pure.
+"""Candidate against control: every task's difference with its uncertainty, and a verdict that keeps to it. Pure.
 
-What belongs here: the statistics and how they read. What does not: measuring (`harness.py`), charts.
+What belongs here: pairing the results, the verdict and how it reads. What does not: measuring (`harness.py`), the
+statistics of one task (`intervals.py`), charts.
 
-Method. Both models see the same samples, so the difference is estimated sample by sample (E. Miller, "Adding Error
-Bars to Evals", 2024, arXiv:2411.00640). A score is a ratio of sums, so the standard error is that of a ratio estimator
-(W. Cochran, "Sampling Techniques", 3rd ed. 1977, chapter 6); for accuracy, where every weight is 1, it is the paired t.
-Intervals use Student's t with n - 1 degrees of freedom. Several tasks are looked at together, so each interval is at
-level 1 - 0.05 / tasks (Bonferroni): all of them hold at once with 95 %, and the verdict can be read off them.
-They speak of these two models on samples like these. Another seed or another draw of the training text is a further
-source of chance, which one pair of runs cannot show.
+Several tasks are looked at together, so each interval is at level 1 - 0.05 / tasks (Bonferroni): all of them hold at
+once with 95 %, and the verdict can be read off them. They speak of these two models on samples like these. Another seed
+or another draw of the training text is a further source of chance, which one pair of runs cannot show.
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
-
+from datashop_assets.evaluation.intervals import paired_difference
 from datashop_assets.evaluation.results import ModelResults, TaskResult
-from datashop_assets.records import Estimate
 
+# Raised by hand when the same results would be compared otherwise.
+RECIPE = 2
 FAMILY_LEVEL = 0.95
 
 Outcome = Literal["better", "worse", "no difference shown"]
@@ -31,11 +27,20 @@ class ComparisonError(ValueError):
 
 
 @dataclass(frozen=True)
+class Gain:
+    """A difference turned so that more is better for the candidate; the bounds are null where there is no interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class TaskComparison:
     """One task: both scores, and candidate minus control with standard error and interval, in the metric's unit.
 
-    `level` is the interval's own confidence level. The sign of `difference` is the metric's; `outcome` knows which
-    direction is better.
+    `level` is the interval's own confidence level. The sign of `difference` is the metric's; `outcome` and `gain` know
+    which direction is better. Standard error and bounds are null as in `intervals.PairedDifference`.
     """
 
     task: str
@@ -45,17 +50,43 @@ class TaskComparison:
     control: float
     candidate: float
     difference: float
-    standard_error: float
-    low: float
-    high: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
     level: float
 
     @property
+    def gain(self) -> Gain:
+        """The same difference and interval; of a metric where lower is better, with the sign flipped."""
+        if self.higher_is_better:
+            return Gain(self.difference, self.low, self.high)
+        low, high = (None if bound is None else -bound for bound in (self.high, self.low))
+        return Gain(-self.difference, low, high)
+
+    @property
     def outcome(self) -> Outcome:
-        """Better or worse only where the interval leaves out 0."""
-        if self.low <= 0 <= self.high:
-            return "no difference shown"
-        return "better" if (self.difference > 0) == self.higher_is_better else "worse"
+        """Better or worse only where there is an interval and it leaves out 0."""
+        gain = self.gain
+        if gain.low is not None and gain.low > 0:
+            return "better"
+        if gain.high is not None and gain.high < 0:
+            return "worse"
+        return "no difference shown"
+
+    @property
+    def interval(self) -> str:
+        """The interval as people read it; `no interval` where none can be given."""
+        return "no interval" if self.low is None or self.high is None else f"[{self.low:+.4f}, {self.high:+.4f}]"
+
+    @property
+    def remark(self) -> str | None:
+        """What has to be said of differences that are the same in every sample; null where they vary."""
+        if self.standard_error is not None:
+            return None
+        same = f"{self.task}: the difference is the same in all {self.n} samples, so it has no standard error"
+        if self.low is None:
+            return f"{same} and no interval; no difference is shown"
+        return f"{same}; the interval is what {self.n} samples leave possible"
 
 
 @dataclass(frozen=True)
@@ -78,9 +109,13 @@ class Comparison:
         return "no difference shown"
 
     @property
-    def differences(self) -> dict[str, Estimate]:
-        """Candidate minus control by task, for charts."""
-        return {task.task: Estimate(task.difference, task.low, task.high, task.n) for task in self.tasks}
+    def gains(self) -> dict[str, Gain]:
+        """What the candidate gains on each task, for charts; a label says n, metric and whether the sign is flipped."""
+        return {
+            f"{task.task} (n={task.n:,})\n{task.metric.replace('_', ' ')}"
+            + ("" if task.higher_is_better else ", sign flipped"): task.gain
+            for task in self.tasks
+        }
 
     def to_json(self) -> str:
         """The comparison with its verdict, for the eval_reports table."""
@@ -104,16 +139,18 @@ class Comparison:
         ]
         for task in self.tasks:
             metric = f"{task.metric.replace('_', ' ')} ({'higher' if task.higher_is_better else 'lower'} is better)"
+            error = "none" if task.standard_error is None else f"{task.standard_error:.4f}"
             lines.append(
                 f"| {task.task} | {metric} | {task.n} | {task.control:.4f} | {task.candidate:.4f} | "
-                f"{task.difference:+.4f} | {task.standard_error:.4f} | [{task.low:+.4f}, {task.high:+.4f}] | "
-                f"{task.outcome} |"
+                f"{task.difference:+.4f} | {error} | {task.interval} | {task.outcome} |"
             )
+        lines += [f"\n{remark}." for task in self.tasks if (remark := task.remark)]
         lines += [
             "",
-            f"Paired differences, candidate minus control. The {len(self.tasks)} intervals hold together with "
-            f"{FAMILY_LEVEL:.0%} (Bonferroni, Student's t). They speak of these two models on samples like these, "
-            "not of what another training seed would give.",
+            "Paired differences, candidate minus control. Intervals: Tango's score interval where answers are right or "
+            f"wrong, else Student's t; those of the {len(self.tasks)} tasks hold together with {FAMILY_LEVEL:.0%} "
+            "(Bonferroni). They speak of these two models on samples like these, not of what another training seed "
+            "would give.",
         ]
         return "\n".join(lines)
 
@@ -139,14 +176,7 @@ def _compare_task(control: TaskResult, candidate: TaskResult, level: float) -> T
     n = len(control.ids)
     if n < 2:
         raise ComparisonError(f"task {control.task}: {n} sample gives no standard error; evaluate on more")
-    from scipy.stats import t
-
-    weights = np.asarray(control.weights)
-    deltas = np.asarray(candidate.values) - np.asarray(control.values)
-    difference = float(deltas.sum() / weights.sum())
-    residuals = deltas - difference * weights  # of sum zero
-    standard_error = math.sqrt(float(residuals @ residuals) / (n * (n - 1))) / float(weights.mean())
-    reach = float(t.ppf((1 + level) / 2, n - 1)) * standard_error
+    paired = paired_difference(control.values, candidate.values, control.weights, level)
     return TaskComparison(
         task=control.task,
         metric=control.metric,
@@ -154,9 +184,6 @@ def _compare_task(control: TaskResult, candidate: TaskResult, level: float) -> T
         n=n,
         control=control.score,
         candidate=candidate.score,
-        difference=difference,
-        standard_error=standard_error,
-        low=difference - reach,
-        high=difference + reach,
         level=level,
+        **vars(paired),
     )

@@ -14,7 +14,7 @@ import polars as pl
 
 from datashop_assets.annealing.packing import DocumentEncoder
 from datashop_assets.annealing.produce import AnnealedModel, Workshop
-from datashop_assets.evaluation.compare import Comparison, compare
+from datashop_assets.evaluation.compare import RECIPE, Comparison, compare
 from datashop_assets.evaluation.results import ModelResults
 from datashop_assets.evaluation.slices import build_slices
 from datashop_assets.evaluation.tasks import mmlu_questions, tasks_id, write_tasks
@@ -71,7 +71,7 @@ def produce_report(
     """
     place = workshop.work / "evaluation" / lens
     tasks = prepare_tasks(place / "tasks", documents, settings, workshop.base_model()[1])
-    report = content_id("report", control.model, candidate.model, tasks)
+    report = content_id("report", RECIPE, control.model, candidate.model, tasks)
     for known in reports(lake, lens):
         if known.report == report:
             return EvalReport(lens, report, known.comparison, known.created_at, reused=True)

@@ -33,6 +33,7 @@ BITS = [120.0, 800.0, 420.0, 690.0, 260.0, 790.0]
         pytest.param([1.0, 0.0] * 25, [1.0, 0.0] * 25, "no difference shown", id="the same answers"),
         pytest.param([1.0, 0.0] * 25, [0.0, 1.0] * 25, "no difference shown", id="other answers, as many right"),
         pytest.param([0.0] * 50, [1.0] + [0.0] * 49, "no difference shown", id="one more right answer of fifty"),
+        pytest.param([0.0] * 50, [1.0] * 50, "candidate better on quiz", id="every answer right instead of wrong"),
     ],
 )
 def test_accuracy_verdicts(control: list[float], candidate: list[float], verdict: str):
@@ -67,13 +68,13 @@ def test_pairing_shows_a_small_steady_gain_that_the_spread_between_documents_wou
     assert task.standard_error < 0.001
 
 
-def test_for_accuracy_the_interval_is_the_paired_t_interval_of_scipy():
+def test_for_documents_of_one_size_the_interval_is_the_paired_t_interval_of_scipy():
     from scipy.stats import ttest_rel
 
     rng = np.random.default_rng(1)
-    control, candidate = (rng.integers(0, 2, 60).astype(float) for _ in range(2))
-    task = pair([accuracy(list(control))], [accuracy(list(candidate))]).tasks[0]
-    expected = ttest_rel(candidate, control).confidence_interval(0.95)
+    control, candidate = (rng.uniform(100, 300, 60) for _ in range(2))
+    task = pair([bits(list(control), [100.0] * 60)], [bits(list(candidate), [100.0] * 60)]).tasks[0]
+    expected = ttest_rel(candidate / 100, control / 100).confidence_interval(0.95)
     assert (task.low, task.high) == pytest.approx((expected.low, expected.high))
 
 
@@ -143,9 +144,45 @@ def test_a_comparison_survives_json_with_its_verdict():
 
 
 def test_the_table_shows_the_verdict_and_a_row_for_each_task():
-    table = pair([bits(BITS, SIZES)], [bits(BITS, SIZES)]).to_markdown()
-    assert table.startswith("**no difference shown**")
+    table = pair([bits(BITS, SIZES)], [bits([x * 0.9 for x in BITS], SIZES)]).to_markdown()
+    assert table.startswith("**candidate better on good**")
     assert "| good | bits per byte (lower is better) | 6 |" in table
+    assert "the same in all" not in table
+
+
+def test_equal_answers_are_no_proof_of_equality_and_the_table_says_what_they_leave_possible():
+    answers = [1.0, 0.0] * 50
+    comparison = pair([accuracy(answers)], [accuracy(answers)])
+    assert "| +0.0000 | none | [-0.0370, +0.0370] | no difference shown |" in comparison.to_markdown()
+    assert (
+        "quiz: the difference is the same in all 100 samples, so it has no standard error; the interval is what 100 "
+        "samples leave possible." in comparison.to_markdown()
+    )
+
+
+@pytest.mark.parametrize("off", [0.0, 0.1])
+def test_measured_differences_without_spread_have_no_interval_and_show_nothing(off: float):
+    candidate = [value + off * size for value, size in zip(BITS, SIZES, strict=True)]
+    comparison = pair([bits(BITS, SIZES)], [bits(candidate, SIZES)])
+    again = Comparison.from_json(comparison.to_json())
+    assert (again.tasks[0].low, again.tasks[0].high) == (None, None)
+    assert again.verdict == comparison.verdict == "no difference shown"
+    assert f"| {off:+.4f} | none | no interval | no difference shown |" in again.to_markdown()
+    assert "no standard error and no interval; no difference is shown." in again.to_markdown()
+
+
+def test_in_the_chart_more_is_better_for_every_metric_and_the_label_says_what_was_turned():
+    control = [bits(BITS, SIZES), accuracy([0.0] * 50)]
+    candidate = [bits([x * 0.9 for x in BITS], SIZES), accuracy([1.0] * 40 + [0.0] * 10)]
+    comparison = pair(control, candidate)
+    assert [task.outcome for task in comparison.tasks] == ["better", "better"]
+    fewer_bits, more_right = comparison.gains.values()
+    assert comparison.tasks[0].difference < 0 < fewer_bits.value
+    for gain in (fewer_bits, more_right):
+        assert gain.low is not None
+        assert gain.high is not None
+        assert 0 < gain.low < gain.value < gain.high
+    assert list(comparison.gains) == ["good (n=6)\nbits per byte, sign flipped", "quiz (n=50)\naccuracy"]
 
 
 @pytest.mark.parametrize(
