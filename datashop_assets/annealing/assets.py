@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from datashop_assets.annealing.inputs import draw_documents, kept_documents
+from datashop_assets.annealing.inputs import draw_documents, has_characters, kept_documents
 from datashop_assets.annealing.mixture import build_mixture
 from datashop_assets.annealing.packing import DocumentEncoder
-from datashop_assets.annealing.produce import DOCUMENT_TOKENS, AnnealedModel, Workshop, produce_model
+from datashop_assets.annealing.produce import AnnealedModel, Workshop, produce_model
 from datashop_assets.asset_metadata import OWNERS, TRAINING, lineage_of, picture, plain_failures, table_metadata
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, annealed_partitions, lens_to_annealed
@@ -59,8 +59,8 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lens: str | None,
         filtered: pl.DataFrame | None,
     ) -> dg.MaterializeResult:
-        base = draw_documents(lake, settings.seed, lambda drawn: drawn["text"].str.len_chars().sum() >= characters)
-        counter = DocumentEncoder(workshop.base_model()[1], DOCUMENT_TOKENS)
+        base = draw_documents(lake, settings.seed, has_characters(characters))
+        counter = DocumentEncoder(workshop.base_model()[1], settings.document_tokens)
         mixture = build_mixture(base, filtered, settings, held_out_share, counter.count)
         inputs = [DOCUMENTS] if lens is None else [DOCUMENTS, FILTERED.of(lens)]
         model = produce_model(

@@ -16,32 +16,45 @@ from datashop_assets.seams import Lake
 COLUMNS = ("id", "text", "text_sha", "source")
 
 
-def draw_documents(lake: Lake, seed: int, enough: Callable[[pl.DataFrame], bool]) -> pl.DataFrame:
+Enough = Callable[[pl.DataFrame], bool]
+
+
+def draw_documents(lake: Lake, seed: int, enough: Enough) -> pl.DataFrame:
     """Documents (id, text, text_sha, source) of whole shards in a seeded hash order, until `enough` says so.
 
     A corpus of any size costs no more than the shards that are needed. Shards that serve annotation alone are left
     out. May return fewer than enough, and nothing for an empty corpus.
     """
-    keys = [shard.shard for shard in registered_shards(lake) if not shard.pool_only]
-    keys.sort(key=lambda key: stable_fraction(f"shard:{seed}:{key}"))
-    drawn = DOCUMENTS.empty().select(COLUMNS)
-    for key in keys:
-        rows = lake.scan(DOCUMENTS, {"shard": [key]}).sort("file", "row").select(COLUMNS).collect()
-        drawn = pl.concat([drawn, rows])
-        if enough(drawn):
-            break
-    return drawn
+
+    def read(shard: str) -> pl.LazyFrame:
+        return lake.scan(DOCUMENTS, {"shard": [shard]}).sort("file", "row")
+
+    return _draw([shard.shard for shard in registered_shards(lake) if not shard.pool_only], seed, read, enough)
 
 
 def kept_documents(lake: Lake, lens: str, characters: int, seed: int) -> pl.DataFrame:
     """Documents that the lens's cut-off keeps, of shards in hash order, until there are `characters` of them."""
-    keys = lake.cells(FILTERED.of(lens))["shard"].to_list()
-    keys.sort(key=lambda key: stable_fraction(f"shard:{seed}:{key}"))
+
+    def read(shard: str) -> pl.LazyFrame:
+        kept = lake.scan(FILTERED.of(lens), {"shard": [shard]}).filter("kept").select("id")
+        return lake.scan(DOCUMENTS, {"shard": [shard]}).join(kept, on="id", how="semi").sort("id")
+
+    return _draw(lake.cells(FILTERED.of(lens))["shard"].to_list(), seed, read, has_characters(characters))
+
+
+def has_characters(least: int) -> Enough:
+    """Is there this much text?"""
+
+    def enough(drawn: pl.DataFrame) -> bool:
+        return int(drawn["text"].str.len_chars().sum()) >= least
+
+    return enough
+
+
+def _draw(shards: list[str], seed: int, read: Callable[[str], pl.LazyFrame], enough: Enough) -> pl.DataFrame:
     drawn = DOCUMENTS.empty().select(COLUMNS)
-    for key in keys:
-        kept = lake.scan(FILTERED.of(lens), {"shard": [key]}).filter("kept").select("id")
-        rows = lake.scan(DOCUMENTS, {"shard": [key]}).join(kept, on="id", how="semi").select(COLUMNS).collect()
-        drawn = pl.concat([drawn, rows.sort("id")])
-        if int(drawn["text"].str.len_chars().sum() or 0) >= characters:
+    for shard in sorted(shards, key=lambda key: stable_fraction(f"shard:{seed}:{key}")):
+        drawn = pl.concat([drawn, read(shard).select(COLUMNS).collect()])
+        if enough(drawn):
             break
     return drawn

@@ -20,11 +20,11 @@ MAX_CHARS_PER_TOKEN = 24
 class DocumentEncoder:
     """Text to tokens with the model's own tokenizer. A document gives at most `document_tokens`, EOS included.
 
-    The limit keeps a short anneal from being one long text: at 12,288 tokens and 512 a document it sees 24
-    documents or more.
+    The limit keeps a short anneal from being one long text: at 12,288 tokens and 512 a document it sees 24 documents
+    or more. Raises ValueError for a limit below 2, one token and EOS.
     """
 
-    def __init__(self, model: Path | str, document_tokens: int = 512) -> None:
+    def __init__(self, model: Path | str, document_tokens: int) -> None:
         if document_tokens < 2:
             raise ValueError(f"document_tokens must be at least 2 (one token and EOS), not {document_tokens}")
         self.model = model

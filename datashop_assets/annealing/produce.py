@@ -20,9 +20,6 @@ from datashop_assets.project import AnnealSettings
 from datashop_assets.records import ANNEALED_MODELS
 from datashop_assets.seams import Lake, Launcher, ModelStore
 
-# Of each document that is trained on: at 12,288 tokens in all, a mixture is of 24 documents or more.
-DOCUMENT_TOKENS = 512
-
 
 @dataclass(frozen=True)
 class AnnealedModel:
@@ -113,7 +110,6 @@ def produce_model(
             "mixture": str(folder / "mixture.parquet"),
             "settings": settings.model_dump(mode="json"),
             "output": str(folder / "model"),
-            "document_tokens": DOCUMENT_TOKENS,
         },
         context,
     )

@@ -59,7 +59,8 @@ def training_id(base_model: str, mixture: str, settings: AnnealSettings) -> str:
     """Content id of the model that a run yields: base model, mixture and what of the settings changes the weights.
 
     `filtered_share` is left out (the mixture's id carries it), so the control stays the same when it changes, and
-    so is `checkpoint_steps`.
+    so is `checkpoint_steps`. `document_tokens` counts: the same number of a document's tokens ends with EOS under one
+    limit and in mid-text under another.
     """
     recipe = settings.model_dump(mode="json", exclude={"filtered_share", "checkpoint_steps", "model"})
     content = json.dumps([RECIPE, base_model, mixture, recipe], sort_keys=True)

@@ -4,8 +4,8 @@ What belongs here: reading the inputs that the asset left in files, reporting pr
 What does not: training (`annealing/train.py`), launching (`resources/launchers.py`).
 
 Extras: `model` (folder or hub name), `mixture` (parquet of MIXTURE_SCHEMA), `settings` (AnnealSettings as a
-mapping), `output` (model folder to make), `document_tokens` (limit that the mixture was counted with), and
-optionally `threads`. Reports `output`, `losses`, `tokens`, `seconds`, `resumed_from`, `reused`.
+mapping; its `document_tokens` is what the mixture was counted with), `output` (model folder to make), and optionally
+`threads`. Reports `output`, `losses`, `tokens`, `seconds`, `resumed_from`, `reused`.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ def work(extras: Mapping[str, Any], say: Callable[[str], None]) -> Mapping[str, 
     """Pack the mixture, train, and return the result as plain values. Finished output is not trained again."""
     settings = AnnealSettings.model_validate(extras["settings"])
     output = Path(extras["output"])
-    encoder = DocumentEncoder(extras["model"], extras["document_tokens"])
+    encoder = DocumentEncoder(extras["model"], settings.document_tokens)
     sequences = pack(pl.read_parquet(extras["mixture"]), encoder, settings.sequence_length)
     say(f"{sequences.shape[0]} sequences of {sequences.shape[1]} tokens, {settings.batch_size} a step")
 

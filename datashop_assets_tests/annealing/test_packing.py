@@ -26,7 +26,7 @@ def rows(*documents: tuple[str, int]) -> pl.DataFrame:
 
 
 def test_every_document_ends_with_eos_and_sequences_are_full(model: Path):
-    encoder = DocumentEncoder(model)
+    encoder = DocumentEncoder(model, 512)
     first, second = encoder.encode("the river"), encoder.encode("the sea and more of it")
     eos = first[-1]
     length = (len(first) + len(second)) // 2
@@ -61,7 +61,7 @@ def test_the_cut_text_is_a_start_of_the_document_with_the_same_tokens(model: Pat
 
 
 def test_an_eos_written_in_a_text_is_text(model: Path):
-    encoder = DocumentEncoder(model)
+    encoder = DocumentEncoder(model, 512)
     tokens = encoder.encode("before <eos> after")
     assert tokens.index(encoder.encode("")[0]) == len(tokens) - 1
 
@@ -76,4 +76,4 @@ def test_an_eos_written_in_a_text_is_text(model: Path):
 )
 def test_a_mixture_that_does_not_fit_is_refused(model: Path, documents: list[tuple[str, int]], fault: str):
     with pytest.raises(ValueError, match=fault):
-        pack(rows(*documents), DocumentEncoder(model), 8)
+        pack(rows(*documents), DocumentEncoder(model, 512), 8)

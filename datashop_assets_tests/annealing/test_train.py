@@ -146,6 +146,7 @@ def test_a_broken_loss_stops_the_run_and_names_the_learning_rate(model: Path, se
     [
         pytest.param({"filtered_share": 0.5}, True, id="the share is in the mixture, the control is unchanged"),
         pytest.param({"checkpoint_steps": 7}, True, id="how often it is saved changes no weight"),
+        pytest.param({"document_tokens": 100}, False, id="documents are cut elsewhere"),
         pytest.param({"learning_rate": 1e-3}, False, id="another learning rate"),
         pytest.param({"seed": 1}, False, id="another seed"),
     ],

@@ -21,7 +21,7 @@ from resources.launchers import SubprocessLauncher
 
 pytestmark = pytest.mark.models
 
-SETTINGS = AnnealSettings(tokens=640, sequence_length=32, batch_size=4, checkpoint_steps=2)
+SETTINGS = AnnealSettings(tokens=640, document_tokens=64, sequence_length=32, batch_size=4, checkpoint_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def materialize(run: Any) -> tuple[Mapping[str, Any], list[str]]:
 def test_annealing_streams_progress_and_reports_and_is_not_done_twice(
     model: Path, documents: pl.DataFrame, tmp_path: Path
 ):
-    encoder = DocumentEncoder(model, 64)
+    encoder = DocumentEncoder(model, SETTINGS.document_tokens)
     mixture = build_mixture(documents, None, SETTINGS, 0.1, encoder.count)
     mixture.documents.write_parquet(tmp_path / "mixture.parquet")
     extras = {
@@ -68,7 +68,6 @@ def test_annealing_streams_progress_and_reports_and_is_not_done_twice(
         "mixture": str(tmp_path / "mixture.parquet"),
         "settings": SETTINGS.model_dump(mode="json"),
         "output": str(tmp_path / "models" / mixture.id),
-        "document_tokens": 64,
         "threads": 1,
     }
     first, lines = materialize(lambda context: SubprocessLauncher().run("anneal", extras, context))
