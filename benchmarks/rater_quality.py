@@ -121,8 +121,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / ".datashop" / "cache")
     parser.add_argument("--lens", choices=sorted(GOOD), action="append")
     arguments = parser.parse_args()
-    settings = load_project(ROOT / "datashop.yaml").raters["embedded"]
-    rater = ExemplarContrastRater(settings, arguments.cache, arguments.threads)
+    settings = load_project(ROOT / "datashop.yaml").raters["embedded"].model_copy(update={"threads": arguments.threads})
+    rater = ExemplarContrastRater(settings, arguments.cache)
     encoder = TransformerEncoder(EncoderSettings())
     drawn = draw(arguments.documents, arguments.skip)
     say(f"{rater.id}, {settings.document_tokens} tokens a document, {arguments.threads} threads")

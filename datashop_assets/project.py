@@ -53,6 +53,7 @@ class RaterSettings(Settings):
     temperature: float = Field(0.0, ge=0, description="openai: of the first try; re-asks raise it a little")
     max_tokens: int = Field(300, gt=0, description="openai: answer budget, rationale included")
     document_tokens: int = Field(48, gt=0, description="exemplar_contrast: tokens of the document that are scored")
+    threads: int | None = Field(None, ge=1, description="exemplar_contrast: CPU threads; null: torch's own choice")
     attempts: int = Field(3, ge=1, description="openai: generations before a judgement is recorded as failed")
     parallel: int = Field(8, ge=1, description="openai: requests in flight")
     timeout_s: float = Field(120, gt=0, description="openai: of one request")

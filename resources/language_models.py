@@ -124,8 +124,8 @@ def _without_progress_bars() -> None:
     disable()
 
 
-def load_causal_lm(reference: str, cache: Path, threads: int) -> tuple[Any, Any]:
-    """The model in float32, in evaluation mode, and its tokenizer. Sets torch's thread count for this process.
+def load_causal_lm(reference: str, cache: Path) -> tuple[Any, Any]:
+    """The model in float32, in evaluation mode, and its tokenizer.
 
     Loads safetensors only and never runs code that comes with a model. Raises ModelReferenceError naming the
     reference where it cannot be loaded.
@@ -134,7 +134,6 @@ def load_causal_lm(reference: str, cache: Path, threads: int) -> tuple[Any, Any]
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _without_progress_bars()
-    torch.set_num_threads(threads)
     directory = str(model_directory(reference, cache))
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)

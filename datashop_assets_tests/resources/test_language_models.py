@@ -104,7 +104,7 @@ def test_failed_conversion_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
 def test_smollm2_speaks_after_conversion(tmp_path_factory: pytest.TempPathFactory) -> None:
     import torch
 
-    model, tokenizer = load_causal_lm(SMOLLM2, tmp_path_factory.mktemp("models"), threads=1)
+    model, tokenizer = load_causal_lm(SMOLLM2, tmp_path_factory.mktemp("models"))
     prompt = tokenizer("The capital of France is", return_tensors="pt")
     with torch.inference_mode():
         answer = model.generate(**prompt, max_new_tokens=3, do_sample=False)

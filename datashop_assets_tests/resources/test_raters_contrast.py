@@ -28,7 +28,7 @@ Casino bonus 500 FREE spins. Unsubscribe | Terms | Contact | Login | Cart (0)"""
 
 @pytest.fixture(scope="module")
 def rater(tmp_path_factory: pytest.TempPathFactory) -> ExemplarContrastRater:
-    return ExemplarContrastRater(SETTINGS, tmp_path_factory.mktemp("models"), threads=1)
+    return ExemplarContrastRater(SETTINGS.model_copy(update={"threads": 1}), tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,40 @@ def test_a_lens_without_exemplars_is_refused_by_name(rater: ExemplarContrastRate
         list(rater.rate(small_lens(), ["x"]))
 
 
+@pytest.mark.models
+@pytest.mark.parametrize(("asked", "inside"), [(3, 3), (None, 2)])
+def test_threads_hold_while_it_works_and_for_nothing_else(
+    asked: int | None, inside: int, lens: Lens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    class StoppedError(Exception): ...
+
+    seen = []
+
+    def load(*_: object) -> None:
+        seen.append(torch.get_num_threads())
+        raise StoppedError
+
+    monkeypatch.setattr("resources.raters.exemplar_contrast.load_causal_lm", load)
+    rater = build_rater(SETTINGS.model_copy(update={"threads": asked}), tmp_path)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(StoppedError):
+            list(rater.rate(lens, [TEACHING]))
+        assert (seen, torch.get_num_threads()) == ([inside], 2), "also after a failure"
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_id_is_safe_in_a_path_and_changes_with_the_reading_length(tmp_path: Path) -> None:
     first = build_rater(SETTINGS, tmp_path).id
     longer = build_rater(SETTINGS.model_copy(update={"document_tokens": 200}), tmp_path).id
     assert first != longer
     assert first.startswith("exemplar_contrast-SmolLM2-135M")
     assert all(c.isascii() and (c.isalnum() or c in "._-") for c in first)
-    assert ExemplarContrastRater(SETTINGS, tmp_path / "elsewhere", threads=7).id == first
+    assert build_rater(SETTINGS.model_copy(update={"threads": 7}), tmp_path / "elsewhere").id == first
 
 
 def test_building_raters_and_their_ids_loads_no_heavy_library(tmp_path: Path) -> None:

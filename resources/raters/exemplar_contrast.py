@@ -9,10 +9,10 @@ what its ratings are worth.
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,17 +52,33 @@ class Prepared:
     calibration: Calibration
 
 
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch's operators use `count` threads inside the block; None leaves torch's own choice."""
+    if count is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class ExemplarContrastRater:
     """Behind `seams.Rater`. The model is loaded at the first rating; not for use by several threads at once.
 
+    `settings.threads` is torch's number of threads while a batch is judged; before and after it is what it was.
     Documents are judged by their first `document_tokens` tokens. A document without any text gets the reason
     `empty_document`; no other judgement fails. Scores are continuous on the lens's scale.
     """
 
-    def __init__(self, settings: RaterSettings, cache: Path, threads: int | None = None) -> None:
+    def __init__(self, settings: RaterSettings, cache: Path) -> None:
         self.settings = settings
         self.cache = cache
-        self.threads = threads or len(os.sched_getaffinity(0))
         self._prepared: dict[str, Prepared] = {}
 
     @cached_property
@@ -100,9 +116,10 @@ class ExemplarContrastRater:
 
     def _judge(self, lens: Lens, views: Sequence[str]) -> list[tuple[float, int]]:
         """Contrast and tokens read (the document's, once a context) of each text."""
-        prepared = self._prepared.get(lens.version) or self._prepare(lens)
-        self._prepared[lens.version] = prepared
-        return self._contrasts(prepared.good, prepared.bad, views)
+        with torch_threads(self.settings.threads):
+            prepared = self._prepared.get(lens.version) or self._prepare(lens)
+            self._prepared[lens.version] = prepared
+            return self._contrasts(prepared.good, prepared.bad, views)
 
     def _prepare(self, lens: Lens) -> Prepared:
         wanted = contexts(lens, SETS)
@@ -127,7 +144,7 @@ class ExemplarContrastRater:
 
     @cached_property
     def _model(self) -> tuple[Any, Any]:
-        return load_causal_lm(self.settings.model, self.cache, self.threads)
+        return load_causal_lm(self.settings.model, self.cache)
 
     @staticmethod
     def _tokens(tokenizer: Any, text: str, most: int) -> list[int]:
