@@ -12,10 +12,11 @@ from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.filtering.cutoff import policy_text
+from datashop_assets.filtering.drift import cutoff_has_drifted
 from datashop_assets.filtering.state import current_cutoff, wanted_filtered
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import Rectangle, content_id, embeddings_version, plan
-from datashop_assets.records import DOCUMENTS, EMBEDDINGS, FILTERED, Cell
+from datashop_assets.records import CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell
 from datashop_assets.scoring.state import scores_target, wanted_scores
 from datashop_assets.seams import Lake
 
@@ -25,8 +26,9 @@ RECONCILED_JOBS = ("parse_and_embed_shards", "score_documents", "set_cutoff", "f
 
 @dataclass(frozen=True)
 class Work:
-    """One run's worth: a job, and the stretch of shards. `target` names the wanted versions.
+    """One run's worth: a job, and the stretch of shards. `target` names the wanted versions and the table's version.
 
+    The table's version makes a key of its own for work that was done, undone by a promotion, and is wanted again.
     `partition_key` is the lens of a job that is partitioned by lens alone, for which the stretch is all shards.
     """
 
@@ -75,7 +77,7 @@ def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) 
     # One run makes both, so a shard counts as there when both are.
     wanted = {cell: wanted_documents[cell] + wanted_vectors[cell] for cell in cells}
     there = {cell: f"{have_documents.get(cell)}{have_vectors.get(cell)}" for cell in cells}
-    return _as_work("parse_and_embed_shards", wanted, there, shards)
+    return _as_work("parse_and_embed_shards", wanted, there, shards, lake.version(EMBEDDINGS.of(encoder)))
 
 
 def _lens_work(
@@ -86,18 +88,21 @@ def _lens_work(
         return []  # a classifier of another encoder is for a person to replace
     cells = [Cell(shard, lens) for shard in ready]
     wanted = wanted_scores(lake, encoder, promotion.classifier, cells)
-    target = scores_target(lens, promotion.classifier)
-    there = _versions(lake, target, cells)
-    stale = _as_work("score_documents", wanted, there, shards)
+    there = _versions(lake, scores_target(lens, promotion.classifier), cells)
+    stale = _as_work("score_documents", wanted, there, shards, lake.version(SCORES.of(lens)))
     cutoff = current_cutoff(lake, lens)
     if stale:
         return stale
-    asked = policy_text(graph.settings(lens).cutoff)
-    if cutoff is None or (cutoff.classifier, cutoff.policy) != (promotion.classifier, asked):
+    policy = graph.settings(lens).cutoff
+    asked = policy_text(policy)
+    in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (promotion.classifier, asked)
+    if cutoff is None or not in_force or cutoff_has_drifted(lake, cutoff, policy):
         everything = Rectangle(lens, ready[0], ready[-1], len(ready), len(ready))
-        return [Work("set_cutoff", everything, content_id(promotion.classifier, asked), partition_key=lens)]
+        target = content_id(promotion.classifier, asked, lake.version(CUTOFFS))
+        return [Work("set_cutoff", everything, target, partition_key=lens)]
     filtered = wanted_filtered(lake, cutoff, cells)
-    return _as_work("filter_documents", filtered, _versions(lake, Target(FILTERED.of(lens)), cells), shards)
+    table = FILTERED.of(lens)
+    return _as_work("filter_documents", filtered, _versions(lake, Target(table), cells), shards, lake.version(table))
 
 
 def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, str | None]:
@@ -105,12 +110,16 @@ def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, s
 
 
 def _as_work(
-    job: str, wanted: Mapping[Cell, str], there: Mapping[Cell, str | None], shards: Sequence[str]
+    job: str,
+    wanted: Mapping[Cell, str],
+    there: Mapping[Cell, str | None],
+    shards: Sequence[str],
+    table_version: int | None,
 ) -> list[Work]:
     position = {shard: index for index, shard in enumerate(shards)}
 
     def target(stretch: Rectangle) -> str:
         inside = range(position[stretch.first], position[stretch.last] + 1)
-        return content_id([wanted.get(Cell(shards[index], stretch.lens)) for index in inside])
+        return content_id([wanted.get(Cell(shards[index], stretch.lens)) for index in inside], table_version)
 
     return [Work(job, stretch, target(stretch)) for stretch in plan(wanted, there, shards)]

@@ -18,7 +18,8 @@ from datashop_assets.classifier.registry import ClassifierRecord, Promotion
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import register, registered_shards
 from datashop_assets.embedding.inputs import wanted_embeddings
-from datashop_assets.filtering.cutoff import CutoffRecord, policy_text
+from datashop_assets.filtering.cutoff import CutoffRecord, decide, policy_text
+from datashop_assets.filtering.produce import scored_corpus
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.project import load_project
@@ -110,6 +111,27 @@ class Tables:
         rows = self.lake.read(PROMOTIONS).filter(pl.col("lens") == lens).sort("promoted_at")
         return str(rows["classifier"].to_list()[-1])
 
+    def score(self, lens: str, shard: str, scores: list[float]) -> None:
+        """The shard's scores by the promoted classifier, with values."""
+        classifier, cell = self.promoted(lens), Cell(shard, lens)
+        version = wanted_scores(self.lake, ENCODER, classifier, [cell])[cell]
+        target = scores_target(lens, classifier)
+        ids = [f"{shard}-{n}" for n in range(len(scores))]
+        rows = pl.DataFrame({"id": ids, "score": scores}, schema_overrides={"score": pl.Float32}).with_columns(
+            pl.lit(0, pl.Int8).alias("int_score"),
+            *(pl.lit(text).alias(name) for name, text in {**target.keys(cell), "version": version}.items()),
+        )
+        address = [{**target.keys(cell), "version": version}]
+        self.lake.commit(target.table, rows.select(list(target.table.schema)), address, {})
+
+    def decide_cutoff(self, lens: str) -> None:
+        """What the asset `cutoff` records for the scores as they are."""
+        classifier, policy = self.promoted(lens), self.graph.settings(lens).cutoff
+        scored = scored_corpus(self.lake, lens, classifier)
+        decision = decide(scored, policy, lens, classifier, current_cutoff(self.lake, lens), now=self.later())
+        assert decision.is_new
+        record_cutoff(self.lake, decision.record, {})
+
     def _write(self, target: Target, wanted: dict[Cell, str]) -> None:
         stale = {c: v for c, v in wanted.items() if have(self.lake, target, [c]).get(c, (None, 0))[0] != v}
         if stale:
@@ -173,6 +195,31 @@ def test_the_cutoff_of_an_older_classifier_is_not_applied(tables: Tables) -> Non
     assert (cutting.job, cutting.partition_key) == ("set_cutoff", "teaching"), "filtering waits for its cut-off"
     tables.do(cutting)
     assert [w.job for w in tables.stale()] == ["filter_documents"]
+
+
+@pytest.mark.parametrize(
+    ("landed", "asked_for"),
+    [
+        ([1.0, 2.0, 3.0, 4.0] * 10, ["filter_documents"]),
+        ([5.0, 6.0] * 20, ["set_cutoff"]),
+    ],
+    ids=["more of the same", "a crawl of better documents"],
+)
+def test_a_cutoff_is_decided_anew_when_what_landed_moves_the_kept_share(
+    tables: Tables, landed: list[float], asked_for: list[str]
+) -> None:
+    tables.add_shards(1)
+    tables.promote("teaching", "c1")
+    tables.do(tables.stale()[0])
+    tables.score("teaching", tables.shards[0], [1.0, 2.0, 3.0, 4.0] * 10)
+    tables.decide_cutoff("teaching")
+    tables.do(tables.stale()[0])
+    assert tables.stale() == []
+
+    tables.add_shards(1)
+    tables.do(tables.stale()[0])
+    tables.score("teaching", tables.shards[1], landed)
+    assert [work.job for work in tables.stale()] == asked_for
 
 
 def test_shards_of_a_landing_taken_out_of_the_project_rest(tables: Tables) -> None:
