@@ -20,6 +20,7 @@ from datashop_assets.automation.sensors import register_and_add_partitions
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.definitions import build_defs
 from datashop_assets.demo.harvest import HarvestError, harvest
+from datashop_assets.demo.interrupt import DRIVEN_HERE, close_abandoned_runs, interruptible
 from datashop_assets.demo.progress import terminal_logger
 from datashop_assets.demo.summary import summarise
 from datashop_assets.graph import Graph, load_graph
@@ -72,19 +73,13 @@ def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
             yield Step("anneal_and_evaluate_candidate", lens, partition_key=lens)
 
 
-class InterruptedByPersonError(Exception):
-    """Ctrl-C or a termination signal: Dagster ended the run, and the demo ends with it."""
-
-
 def failure_message(result: dg.ExecuteInProcessResult) -> str:
-    """What failed and why, from the innermost error. Raises InterruptedByPersonError where that was a signal."""
+    """What failed and why, from the innermost error."""
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
-            if error is not None and error.cls_name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
-                raise InterruptedByPersonError
             return f"{event.step_key}: {error.message.strip() if error else 'no error recorded'}"
         if event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed:
             return f"check {event.asset_check_evaluation_data.check_name} failed"
@@ -102,7 +97,7 @@ def run_steps(instance: dg.DagsterInstance, defs: dg.Definitions, todo: list[Ste
         say(f"[{number}/{len(todo)}] {step}")
         result = defs.resolve_job_def(step.job).execute_in_process(
             instance=instance,
-            tags=dict(step.tags),
+            tags={**step.tags, **DRIVEN_HERE},
             partition_key=step.partition_key,
             run_config={"loggers": {"console": {}}},
             raise_on_error=False,
@@ -126,6 +121,7 @@ def run_demo(profile: Profile, documents: int | None) -> int:
     defs = build_defs(profile, loggers={"console": terminal_logger})
     lake = DeltaLake(profile.lake, profile.storage_options)
     with dg.DagsterInstance.get() as instance:
+        close_abandoned_runs(instance)
         lineage = {"asset": "landing_files", "run_id": "demo"}
         facts, keys = register_and_add_partitions(instance, lake, graph, FsspecLandingArea(), lineage)
         instance.add_dynamic_partitions(str(SHARDS.name), keys)
@@ -153,14 +149,11 @@ def main() -> int:
     profile.home.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(profile.home / "demo.lock", timeout=0):
-            return run_demo(profile, arguments.documents)
+            return interruptible(lambda: run_demo(profile, arguments.documents))
     except Timeout:
         say(f"another demo is at work in {profile.home}; wait for it, or set DATASHOP_HOME to another folder")
     except HarvestError as error:
         say(f"the demo's texts cannot be harvested: {error}")
-    except (InterruptedByPersonError, KeyboardInterrupt):
-        say("stopped. What was finished is kept; run it again to go on.")
-        return 130
     return 1
 
 
