@@ -5,7 +5,7 @@ What belongs here: the steps around the harness. What does not: tasks (`tasks.py
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,13 @@ def produce_report(
     place = workshop.work / "evaluation" / lens
     tasks = prepare_tasks(place / "tasks", documents, settings, workshop.base_model()[1])
     report = content_id("report", RECIPE, control.model, candidate.model, tasks)
-    for known in reports(lake, lens):
-        if known.report == report:
-            return EvalReport(lens, report, known.comparison, known.created_at, reused=True)
+    known = reports(lake, lens)
+    for made in reversed(known):
+        if made.report == report:
+            if made is not known[-1]:  # the models went back to what they were: this one is the newest again
+                made = replace(made, created_at=datetime.now(UTC))
+                _record(lake, made, lineage)
+            return replace(made, reused=True)
     result = workshop.launcher.run(
         "evaluate",
         {
@@ -89,14 +93,18 @@ def produce_report(
     }
     comparison = compare(measured[control.model], measured[candidate.model])
     made = EvalReport(lens, report, comparison, datetime.now(UTC))
+    _record(lake, made, lineage)
+    return made
+
+
+def _record(lake: Lake, made: EvalReport, lineage: Mapping[str, Any]) -> None:
     row = {
-        "lens": lens,
-        "report": report,
-        "control": control.model,
-        "candidate": candidate.model,
-        "verdict": comparison.verdict,
-        "results": comparison.to_json(),
+        "lens": made.lens,
+        "report": made.report,
+        "control": made.comparison.control,
+        "candidate": made.comparison.candidate,
+        "verdict": made.comparison.verdict,
+        "results": made.comparison.to_json(),
         "created_at": made.created_at,
     }
     lake.commit(EVAL_REPORTS, pl.DataFrame([row], schema=EVAL_REPORTS.schema), None, lineage)
-    return made
