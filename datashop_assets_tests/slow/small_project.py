@@ -139,6 +139,27 @@ def walk(project: SmallProject, *last_step: str) -> None:
     assert walked.returncode == 0, walked.stdout[-2000:] + walked.stderr[-6000:]
 
 
+def promote(project: SmallProject, classifier: str) -> None:
+    """Put a classifier of the lens in force, a roll-back where it is an earlier one: by Dagster's own command line."""
+    config = {"ops": {"promotion": {"config": {"classifier": classifier, "note": "rolled back"}}}}
+    options = {
+        "-m": "datashop_assets.definitions",
+        "--select": "promotion",
+        "--partition": LENS,
+        "--config-json": json.dumps(config),
+    }
+    promoted = subprocess.run(
+        python("-m", "dagster", "asset", "materialize", *(part for option in options.items() for part in option)),
+        cwd=REPOSITORY,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert promoted.returncode == 0, promoted.stdout[-2000:] + promoted.stderr[-6000:]
+
+
 def texts(count: int, skip: int = 0) -> list[dict[str, Any]]:
     """Rows of a crawl: `count` texts of each kind, mixed, after the first `skip` of each."""
     kinds = [

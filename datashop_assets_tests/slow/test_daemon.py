@@ -1,6 +1,6 @@
 """New crawl files and new classifiers lead to filtered documents by themselves, through the daemon of `dagster dev`.
 
-Nobody starts a run here but for what costs money or judgement: rating, training and promoting.
+Nobody starts a run here but for what costs money or judgement: rating, training, promoting and rolling back.
 """
 
 import time
@@ -25,6 +25,7 @@ from datashop_assets_tests.slow.small_project import (
     drop_crawl,
     drop_crawl_file,
     open_project,
+    promote,
     texts,
     walk,
     write_project,
@@ -123,7 +124,13 @@ def test_what_lands_and_what_is_promoted_reaches_the_filtered_documents_by_itsel
         better = promoted_classifier(daemon.lake)
         assert better != classifier
         daemon.wait("filtered documents by the new classifier", lambda: daemon.filtered_by(better) == {*first, new})
+        daemon.wait("end of the runs by the new classifier", daemon.finished)
+
+        scored_by_both = daemon.lake.version(SCORES.of(LENS))
+        promote(project, classifier)
+        daemon.wait("filtered documents after the roll-back", lambda: daemon.filtered_by(classifier) == {*first, new})
         daemon.wait("end of the last run", daemon.finished)
+        assert daemon.lake.version(SCORES.of(LENS)) == scored_by_both, "the earlier classifier's scores are still there"
 
         runs = [run for run in instance.get_runs() if run.tags.get("dagster/sensor_name") == "reconcile_sensor"]
         assert {run.job_name for run in runs} == set(RECONCILED_JOBS)
