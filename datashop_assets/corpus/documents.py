@@ -100,7 +100,7 @@ def _file_rows(
         handle = open_file(landing, file.path)
     except FileNotFoundError as error:
         raise UnreadableFileError(
-            file.path, f"is gone from {landing.url}", "put it back, or remove its shard from the registry"
+            file.path, f"is gone from {landing.url}", "put it back as it was registered"
         ) from error
     with handle:
         yield from read_rows(file.path, handle, wanted)
@@ -176,8 +176,11 @@ def _source(values: Mapping[str, Any], landing: Landing) -> str:
 
 
 def _license(values: Mapping[str, Any], landing: Landing) -> str | None:
-    """The row's licence; None where the landing names no column for it, or the row's licence is null or blank."""
-    if landing.license_column is None:
+    """The row's licence; None where the landing names no column for it, or the row's licence is null or blank.
+
+    A JSON row without the field is one of unknown licence, and a document all the same: the release counts those.
+    """
+    if landing.license_column is None or landing.license_column not in values:
         return None
     return (_text(values, landing.license_column) or "").strip() or None
 

@@ -23,6 +23,7 @@ import zstandard
 from datashop_assets.durable import files_below, new_directory, sha256_of, sole_writer
 from datashop_assets.filtering.card import Contents, ReleaseFacts, dataset_card, jsonl_card
 from datashop_assets.filtering.licenses import license_header
+from datashop_assets.seams import PermanentError
 
 COLUMNS = {
     "id": pl.String,
@@ -43,7 +44,7 @@ FORMAT = 2
 NULLABLE = ("source", "license")
 
 
-class ReleaseError(RuntimeError):
+class ReleaseError(PermanentError):
     """A release that cannot be written or is damaged; the message names it and says what to do."""
 
 

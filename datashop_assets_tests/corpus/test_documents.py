@@ -89,7 +89,6 @@ BAD_ROWS = [
     pytest.param({"text": "first text"}, LANDING, "duplicate_text", id="a text that was there before"),
     pytest.param({"text": "a"}, WITH_SOURCE, "missing_column", id="no source"),
     pytest.param({"text": "a", "site": {}}, WITH_SOURCE, "wrong_type", id="an object as source"),
-    pytest.param({"text": "a"}, WITH_LICENSE, "missing_column", id="no licence"),
     pytest.param({"text": "a", "terms": ["MIT"]}, WITH_LICENSE, "wrong_type", id="a list of licences"),
     pytest.param({"title": None, "body": None}, TWO_COLUMNS, "null_text", id="every text column null"),
     pytest.param({"title": "a"}, TWO_COLUMNS, "missing_column", id="one text column absent"),
@@ -190,6 +189,12 @@ def test_the_licence_is_the_rows_own_and_never_invented(stated: str | None, mean
     column = parquet({"text": ["a"], "terms": pa.array([stated], pa.string())})
     assert parse({"a.parquet": column}, WITH_LICENSE).documents["license"].to_list() == [meant]
     assert parse_rows(row).documents["license"].to_list() == [None], "a column that the landing does not name"
+
+
+def test_a_json_row_without_the_licence_field_is_a_document_of_unknown_licence() -> None:
+    parsed = parse_rows({"text": "a"}, {"text": "b", "terms": "MIT"}, landing=WITH_LICENSE)
+    assert parsed.documents["license"].to_list() == [None, "MIT"]
+    assert parsed.quarantine.is_empty()
 
 
 def test_a_shard_without_any_row_has_empty_tables_of_the_right_shape() -> None:
