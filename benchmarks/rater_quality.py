@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from datashop_assets.demo.sources import SOURCES  # noqa: E402
 from datashop_assets.project import EncoderSettings, load_project  # noqa: E402
+from datashop_assets.rating.judgement import Document  # noqa: E402
 from datashop_assets.rating.lens import Lens, load_lenses  # noqa: E402
 from datashop_assets.seams import Encoder  # noqa: E402
 from resources.encoders import TransformerEncoder  # noqa: E402
@@ -91,7 +92,7 @@ def measure(lens: Lens, rater: ExemplarContrastRater, encoder: Encoder, drawn: d
     ways: dict[str, dict[str, NDArray[np.float64]]] = {"embedded rater": {}, "nearest exemplars": {}, "length": {}}
     say("\n| source | documents | mean score | standard deviation |\n|---|---|---|---|")
     for source, texts in drawn.items():
-        scores = np.array([judgement.score for judgement in rater.rate(lens, texts)], dtype=np.float64)
+        scores = np.array([judgement.score for judgement in rater.rate(lens, map(Document, texts))], dtype=np.float64)
         ways["embedded rater"][source] = scores
         ways["length"][source] = np.array([len(text) for text in texts], dtype=np.float64)
         say(f"| {source} | {len(texts)} | {scores.mean():.2f} | {scores.std(ddof=1):.2f} |")

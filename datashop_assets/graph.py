@@ -4,7 +4,7 @@ What belongs here: choices that follow from the project file alone. What does no
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datashop_assets.lineage import content_id
@@ -47,4 +47,9 @@ def load_graph(project: Project) -> Graph:
             f"the project enables lenses {unknown} that no lens folder holds; known: {sorted(library)}. "
             "Add the folder, or list its library under lens_folders."
         )
-    return Graph(project, {name: library[name] for name in sorted(project.lenses)})
+    return Graph(project, {name: _as_asked(library[name], project.lenses[name]) for name in sorted(project.lenses)})
+
+
+def _as_asked(lens: Lens, settings: LensSettings) -> Lens:
+    """The lens with what the project file says of it instead of the lens folder."""
+    return replace(lens, mode=settings.mode) if settings.mode else lens

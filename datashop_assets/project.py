@@ -43,25 +43,60 @@ class Landing(Settings):
     pool_only: bool = Field(False, description="rated for training labels, never released")
 
 
+class Price(Settings):
+    """What a model costs, per million tokens, in any one currency."""
+
+    input: float = Field(0, ge=0)
+    output: float = Field(0, ge=0)
+
+
+class RatingBudget(Settings):
+    """What one run may spend on a rater; it stops at the first bound that is reached and keeps what was rated."""
+
+    documents: int | None = Field(None, ge=0)
+    tokens: int | None = Field(None, ge=0, description="input and output together")
+    cost: float | None = Field(None, ge=0, description="in the currency of `price`")
+
+
+class ServerSettings(Settings):
+    """A vLLM server that the rater starts, waits for and stops, from a Python environment of its own."""
+
+    python: str = Field(description="the interpreter of an environment with vLLM in it (see deploy/)")
+    arguments: tuple[str, ...] = Field((), description="more arguments of the server, e.g. --max-model-len 4096")
+    environment: dict[str, str] = Field(default_factory=dict, description="more environment variables of the server")
+    start_timeout_s: float = Field(600, gt=0)
+
+
 class RaterSettings(Settings):
     """An LLM that rates. Which fields count depends on the backend."""
 
-    backend: Literal["exemplar_contrast", "openai"]
+    backend: Literal["exemplar_contrast", "transformers", "openai", "vllm"]
     model: str = Field(description="package:<module>/<file>, a local path, or a hub / served model name")
-    base_url: str | None = Field(None, description="openai: the OpenAI-compatible endpoint, ending in /v1")
+    base_url: str | None = Field(None, description="openai, vllm: the OpenAI-compatible endpoint, ending in /v1")
+    server: ServerSettings | None = Field(None, description="vllm: start a server, instead of base_url")
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key")
-    temperature: float = Field(0.0, ge=0, description="openai: of the first try; re-asks raise it a little")
-    max_tokens: int = Field(300, gt=0, description="openai: answer budget, rationale included")
+    batch_api: bool = Field(False, description="openai: the provider's batch API, cheaper and slower")
+    tokenizer: str | None = Field(None, description="counts tokens of served models: a path, hub name or tiktoken:NAME")
+    temperature: float = Field(0.0, ge=0, description="prompted: of the first try; re-asks raise it a little")
+    top_p: float = Field(1.0, gt=0, le=1, description="prompted")
+    max_tokens: int = Field(300, gt=0, description="prompted: answer budget, rationale included")
     document_tokens: int = Field(48, gt=0, description="exemplar_contrast: tokens of the document that are scored")
-    threads: int | None = Field(None, ge=1, description="exemplar_contrast: CPU threads; null: torch's own choice")
-    attempts: int = Field(3, ge=1, description="openai: generations before a judgement is recorded as failed")
-    parallel: int = Field(8, ge=1, description="openai: requests in flight")
-    timeout_s: float = Field(120, gt=0, description="openai: of one request")
+    threads: int | None = Field(None, ge=1, description="in process: CPU threads; null: torch's own choice")
+    attempts: int = Field(3, ge=1, description="prompted: generations before a judgement is recorded as failed")
+    parallel: int = Field(8, ge=1, description="served: requests in flight")
+    timeout_s: float = Field(120, gt=0, description="served: of one request")
+    answers: str = Field("", description="prompted: another value asks everything anew, cached answers or not")
+    price: Price = Price()
+    budget: RatingBudget = RatingBudget()
 
     @model_validator(mode="after")
     def endpoint_given(self) -> "RaterSettings":
         if self.backend == "openai" and not self.base_url:
             raise ValueError("backend openai needs base_url, e.g. http://127.0.0.1:8000/v1")
+        if self.backend == "vllm" and (self.base_url is None) == (self.server is None):
+            raise ValueError("backend vllm needs either base_url, of a server that runs, or server, to start one")
+        if self.server is not None and self.backend != "vllm":
+            raise ValueError(f"server is for backend vllm, not {self.backend}")
         return self
 
 
@@ -113,6 +148,9 @@ class LensSettings(Settings):
     rater: str = Field(description="a name from `raters`")
     sample_per_shard: int = Field(200, ge=0, description="documents rated in each shard, chosen by stable hash")
     sample_seed: int = Field(0, description="another seed draws another sample")
+    mode: Literal["rationale_then_score", "score_only", "expected_score"] | None = Field(
+        None, description="how a prompted rater asks; null: as the lens says"
+    )
     auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
     recipe: ClassifierRecipe = ClassifierRecipe()
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)

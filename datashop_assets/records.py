@@ -141,14 +141,27 @@ ANNOTATIONS = TableSpec(
         "seconds": pl.Float64,
         "lens_version": pl.String,
         "rated_at": pl.Datetime("us", "UTC"),
+        "criteria": pl.List(pl.Struct({"name": pl.String, "score": pl.Float64})),
+        "labels": pl.List(pl.Struct({"set": pl.String, "label": pl.String})),
+        "confidence": pl.Float64,
+        "chunks": pl.Int64,
+        "requests": pl.Int64,
+        "cached": pl.Int64,
         "version": pl.String,
     },
     partition_by=("shard", "rater"),
     key="id",
     version_column="version",
+    schema_version=2,
     notes={
-        "score": "on the lens's scale; null when the judgement failed, never 0",
-        "reason": "failure code where the score is null, else null",
+        "score": "on the lens's scale; null when the judgement failed, never 0, and through a label lens",
+        "reason": "failure code; null where the judgement succeeded",
+        "criteria": "scores by criterion, on the criteria's own ranges",
+        "labels": "through a label lens: the labels of each of its sets; empty where nothing fits",
+        "confidence": "in [0, 1], where the rater has one",
+        "chunks": "parts of a long document that were judged",
+        "requests": "questions to a model, asking again included; null before this was recorded",
+        "cached": "parts whose answer came from the cache",
         "raw": "what the rater returned, kept for failures and audits",
         "version": "documents version + lens + rater + sampling",
     },
@@ -346,27 +359,6 @@ class Shard:
     @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One rating of one document: a score on the lens's scale, or null with the reason of the failure.
-
-    `reason` is a short code (`unparsable_answer`, `refused`, `endpoint_error`, ...); `raw` keeps what the rater
-    returned, so that a failure can be looked at.
-    """
-
-    score: float | None
-    reason: str | None = None
-    rationale: str | None = None
-    raw: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if (self.score is None) == (self.reason is None):
-            raise ValueError(f"a judgement has a score or the reason of its failure, not both or neither: {self}")
 
 
 @dataclass(frozen=True)

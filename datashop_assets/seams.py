@@ -4,7 +4,7 @@ What belongs here: protocols of one to three methods, and the kind of error that
 protocols' real implementations and scripted fakes live in `resources/`; the stages know only these.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Judgement, TableSpec
+from datashop_assets.rating.questions import Question, Reply
+from datashop_assets.records import TableSpec
 
 
 class PermanentError(RuntimeError):
@@ -75,13 +77,53 @@ class Rater(Protocol):
     @property
     def id(self) -> str: ...
 
-    def rate(self, lens: Lens, texts: Sequence[str]) -> Iterator[Judgement]:
-        """Judge the texts through the lens, one judgement a text, in order, as they become available.
+    def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+        """Judge the documents through the lens, one judgement a document, in order, as they become available.
 
-        A text that cannot be judged yields a judgement with a null score and a reason. Raises only where no
-        text at all can be judged (endpoint unreachable, model missing), naming what to do.
+        `documents` is read only a little ahead of what was yielded, so that a stream of millions needs little memory.
+        A document that cannot be judged yields a judgement with a reason. Raises only where no document at all can be
+        judged (endpoint unreachable, model missing, lens of a kind that this rater cannot use), naming what to do.
         """
         ...
+
+
+class ChatModel(Protocol):
+    """A chat model, in this process or served. A prompted rater (`rating/prompted.py`) asks it.
+
+    `id` is a content id of the model and of how it is run; `parallel` is how many questions it takes at once.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def parallel(self) -> int: ...
+
+    def start(self) -> None:
+        """Make sure that it can be asked: load it, or reach its server. Cheap when repeated.
+
+        Raises PermanentError where a person has to change something (key, model, address), another error where
+        waiting may help; both say what to do.
+        """
+        ...
+
+    def ask(self, question: Question) -> Reply:
+        """Answer one question; called by up to `parallel` threads. Raises what `start` raises, and QuestionError for
+        what concerns this question alone."""
+        ...
+
+    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """The character span of each of the model's tokens in the text, in order. Raises PermanentError where the
+        model's tokenizer is not known."""
+        ...
+
+
+class AnswerCache(Protocol):
+    """Keeps valid answers, for all shards, lenses, runs and processes. A key says all that determines an answer."""
+
+    def get(self, key: str) -> Reply | None: ...
+
+    def put(self, key: str, reply: Reply) -> None: ...
 
 
 class Encoder(Protocol):

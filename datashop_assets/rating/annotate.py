@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import ANNOTATIONS, Judgement
+from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Rater
 
 # An annotation before it has a cell: the shard and the cell's version are added when it is committed.
@@ -67,7 +68,7 @@ def annotate(
             kept = len(fresh)
 
     try:
-        judgements = rater.rate(lens, todo["text"].to_list())
+        judgements = rater.rate(lens, (Document(text) for text in todo["text"]))
         for document, judgement in zip(todo.select("id", "text_sha").to_dicts(), judgements, strict=True):
             fresh.append(_row(document, judgement, lens, rater))
             if len(fresh) - kept >= SAVE_EVERY:
@@ -85,7 +86,7 @@ def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
     rounded = Counter(int(score) for score in scores.round(mode="half_to_even"))
     return {
         "annotations": annotations.height,
-        "failed": annotations["score"].null_count(),
+        "failed": int(annotations["reason"].is_not_null().sum()),
         "failed_by_reason": dict(sorted(Counter(annotations["reason"].drop_nulls()).items())),
         "by_score": {str(score): rounded[score] for score in range(lens.low, lens.high + 1)},
         "mean_score": scores.mean(),
@@ -95,7 +96,7 @@ def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
 
 
 def _rows(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(list(ROWS)).match_to_schema(ROWS)
+    return frame.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore").select(list(ROWS))
 
 
 def _reusable(known: pl.DataFrame, sampled: pl.DataFrame, lens: Lens, rater: Rater) -> pl.DataFrame:
@@ -104,7 +105,7 @@ def _reusable(known: pl.DataFrame, sampled: pl.DataFrame, lens: Lens, rater: Rat
         .filter(
             pl.col("lens_version") == lens.version,
             pl.col("rater") == rater.id,
-            pl.col("score").is_not_null(),
+            pl.col("reason").is_null(),
         )
         .join(sampled.select("id", "text_sha"), on=["id", "text_sha"], how="semi")
         .unique("id", keep="first", maintain_order=True)
@@ -118,6 +119,7 @@ def _row(document: dict[str, Any], judgement: Judgement, lens: Lens, rater: Rate
             f"rater {rater.id} gave document {document['id']} the score {score}, off the scale "
             f"[{lens.low}, {lens.high}] of lens {lens.name!r}; a rater returns a failure instead"
         )
+    labels = [{"set": name, "label": label} for name, found in (judgement.labels or {}).items() for label in found]
     return {
         "rater": rater.id,
         "id": document["id"],
@@ -131,4 +133,10 @@ def _row(document: dict[str, Any], judgement: Judgement, lens: Lens, rater: Rate
         "seconds": judgement.seconds,
         "lens_version": lens.version,
         "rated_at": datetime.now(UTC),
+        "criteria": [{"name": name, "score": value} for name, value in judgement.criteria.items()],
+        "labels": labels,
+        "confidence": judgement.confidence,
+        "chunks": judgement.chunks,
+        "requests": judgement.requests,
+        "cached": judgement.cached,
     }

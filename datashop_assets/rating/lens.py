@@ -7,7 +7,7 @@ What does not: asking a model (`resources/raters/`), choosing what to rate (`sam
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,7 +16,11 @@ import yaml
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-Use = Literal["contrast", "calibrate", "check"]
+Use = Literal["contrast", "calibrate", "check", "few_shot"]
+DocumentType = Literal["pretrain", "instruct", "chat"]
+# How a prompted rater asks: a rationale and then the scores; the scores alone; or no generation at all, but the
+# probabilities of the levels after the prompt, whose mean is the score.
+Mode = Literal["rationale_then_score", "score_only", "expected_score"]
 LENS_FILES = ("lens.yaml", "system.jinja", "prompt.jinja", "exemplars.yaml")
 
 
@@ -34,11 +38,47 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
-class Lens:
-    """A rubric on an integer scale. `version` is the content id of everything that can change a judgement.
+class Criterion:
+    """One thing that a rater scores, on an integer range of its own."""
 
-    `positive_at` is the score from which a document counts as good when a binary metric is reported;
-    `max_chars` is how much of a document the rater sees, counted from its start.
+    name: str
+    low: int
+    high: int
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """A controlled vocabulary of a label lens. A document has any number of its labels, or none."""
+
+    name: str
+    labels: tuple[str, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How much of a long document is judged: all of it, its beginning, or windows spread evenly over it.
+
+    `tokens` are those of one window, counted by the rater's own tokenizer; a document that fits into `windows` of them
+    is covered whole. `aggregate` makes one score of the windows' scores.
+    """
+
+    strategy: Literal["whole", "head", "windows"] = "whole"
+    tokens: int = 1500
+    windows: int = 2
+    aggregate: Literal["mean", "min", "max"] = "mean"
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A rubric. `version` is the content id of everything that can change a judgement.
+
+    A score lens judges by `criteria`, of which the last is the overall one; the lens's score is the overall one's, sent
+    through `compression` (asked level -> stored score) where there is one. `low` and `high` bound the stored score. A
+    label lens has `label_sets` instead. `positive_at` is the score from which a document counts as good when a binary
+    metric is reported; `max_chars` is how much of a document the rater sees, counted from its start, before `chunking`
+    divides it. `mode` is how a prompted rater asks unless the project file says otherwise.
     """
 
     name: str
@@ -51,10 +91,31 @@ class Lens:
     system: str
     prompt: str
     exemplars: tuple[Exemplar, ...]
+    criteria: tuple[Criterion, ...] = ()
+    compression: tuple[tuple[int, int], ...] = ()
+    label_sets: tuple[LabelSet, ...] = ()
+    document_type: DocumentType = "pretrain"
+    input_fields: tuple[str, ...] = ()
+    language: str = "en"
+    mode: Mode = "rationale_then_score"
+    chunking: Chunking = Chunking()
+
+    @property
+    def kind(self) -> Literal["score", "label"]:
+        return "label" if self.label_sets else "score"
+
+    @property
+    def asked(self) -> tuple[Criterion, ...]:
+        """The criteria that a prompted rater is asked for, the overall one last; one named `score` where none is."""
+        return self.criteria or (Criterion("score", self.low, self.high),)
+
+    @property
+    def overall(self) -> Criterion:
+        return self.asked[-1]
 
     @cached_property
     def version(self) -> str:
-        content = [
+        content: list[Any] = [
             self.low,
             self.high,
             self.max_chars,
@@ -62,7 +123,26 @@ class Lens:
             self.prompt,
             [[e.text, e.score, e.use] for e in self.exemplars],
         ]
+        # What is at its default does not count, so that a lens keeps its version when lenses learn something new.
+        more = {
+            "criteria": [asdict(criterion) for criterion in self.criteria],
+            "compression": self.compression,
+            "label_sets": [asdict(labels) for labels in self.label_sets],
+            "document_type": None if self.document_type == "pretrain" else self.document_type,
+            "input_fields": self.input_fields,
+            "mode": None if self.mode == "rationale_then_score" else self.mode,
+            "chunking": None if self.chunking == Chunking() else asdict(self.chunking),
+        }
+        if said := {name: value for name, value in more.items() if value}:
+            content.append(said)
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+
+    def stored_score(self, overall: float) -> float:
+        """The lens's score for an overall score: by the compression of its nearest level, where there is one."""
+        if not self.compression:
+            return overall
+        levels = dict(self.compression)
+        return float(levels[round(overall)])
 
     def used_for(self, use: Use) -> tuple[Exemplar, ...]:
         return tuple(e for e in self.exemplars if e.use == use)

@@ -74,5 +74,5 @@ def _kept(rated_before: pl.DataFrame, rows: pl.DataFrame, documents: pl.DataFram
     They stay while the document's text does, so that going back to that sample or lens costs nothing. Training looks at
     the present lens version only.
     """
-    known = rated_before.filter(pl.col("score").is_not_null()).select(rows.columns)
+    known = rated_before.filter(pl.col("reason").is_null()).select(rows.columns)
     return known.join(rows, on=["id", "lens_version"], how="anti").join(documents, on=["id", "text_sha"], how="semi")

@@ -22,8 +22,8 @@ def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
             .group_by("rater")
             .agg(
                 pl.len().alias("judgements"),
-                pl.col("score").null_count().alias("failed"),
-                (pl.col("score").null_count() / pl.len()).alias("failed share"),
+                pl.col("reason").count().alias("failed"),
+                (pl.col("reason").count() / pl.len()).alias("failed share"),
                 pl.col("reason").drop_nulls().unique().sort().str.join(", ").alias("reasons"),
                 pl.col("score").mean().alias("mean score"),
                 pl.col("score").drop_nulls().n_unique().alias("distinct scores"),

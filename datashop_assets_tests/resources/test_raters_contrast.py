@@ -9,7 +9,7 @@ import pytest
 import datashop_assets
 from datashop_assets.project import RaterSettings
 from datashop_assets.rating.lens import Lens, LensError, load_lens
-from datashop_assets_tests.rating.lens_for_tests import small_lens
+from datashop_assets_tests.rating.lens_for_tests import documents, small_lens
 from resources.raters import build_rater
 from resources.raters.exemplar_contrast import ExemplarContrastRater
 
@@ -38,7 +38,7 @@ def lens() -> Lens:
 
 @pytest.mark.models
 def test_teaching_text_scores_above_junk_and_an_empty_document_fails(rater: ExemplarContrastRater, lens: Lens) -> None:
-    teaching, empty, junk = rater.rate(lens, [TEACHING, " \n", JUNK])
+    teaching, empty, junk = rater.rate(lens, documents([TEACHING, " \n", JUNK]))
     assert empty.score is None
     assert empty.reason == "empty_document"
     assert teaching.score is not None
@@ -50,8 +50,8 @@ def test_teaching_text_scores_above_junk_and_an_empty_document_fails(rater: Exem
 def test_a_document_is_judged_alike_alone_and_beside_others(rater: ExemplarContrastRater, lens: Lens) -> None:
     """Shorter documents are padded beside longer ones; padding must not leak into their scores."""
     short = "Water boils at a lower temperature in the mountains."
-    (alone,) = rater.rate(lens, [short])
-    beside = list(rater.rate(lens, [TEACHING, short, JUNK]))[1]
+    (alone,) = rater.rate(lens, documents([short]))
+    beside = list(rater.rate(lens, documents([TEACHING, short, JUNK])))[1]
     assert alone.raw == beside.raw
     assert alone.score == pytest.approx(beside.score, abs=1e-3)
 
@@ -66,7 +66,7 @@ def test_check_exemplars_are_ordered_better_than_by_chance(rater: ExemplarContra
 @pytest.mark.models
 def test_a_lens_without_exemplars_is_refused_by_name(rater: ExemplarContrastRater) -> None:
     with pytest.raises(LensError, match=r"'clarity' has 0 contrast exemplars"):
-        list(rater.rate(small_lens(), ["x"]))
+        list(rater.rate(small_lens(), documents(["x"])))
 
 
 @pytest.mark.models
@@ -90,7 +90,7 @@ def test_threads_hold_while_it_works_and_for_nothing_else(
     try:
         torch.set_num_threads(2)
         with pytest.raises(StoppedError):
-            list(rater.rate(lens, [TEACHING]))
+            list(rater.rate(lens, documents([TEACHING])))
         assert (seen, torch.get_num_threads()) == ([inside], 2), "also after a failure"
     finally:
         torch.set_num_threads(before)

@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from numpy.typing import NDArray
 
 from datashop_assets.project import RaterSettings
 from datashop_assets.rating.contrast import Agreement, Calibration, agreement, calibrate, contexts, contrast
+from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens, LensError
-from datashop_assets.records import Judgement
 from resources.language_models import content_id, load_causal_lm
 
 # Raised by hand when the same model, lens and settings would give other scores.
@@ -90,10 +91,11 @@ class ExemplarContrastRater:
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", Path(model).name.removesuffix(".gguf"))
         return f"exemplar_contrast-{name}-{digest}"
 
-    def rate(self, lens: Lens, texts: Sequence[str]) -> Iterator[Judgement]:
-        """Judge the texts in batches. Raises LensError where the lens's exemplars do not serve this model."""
-        for start in range(0, len(texts), BATCH):
-            views = [lens.view(text) for text in texts[start : start + BATCH]]
+    def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+        """Judge the documents in batches. Raises LensError where the lens's exemplars do not serve this model."""
+        waiting = iter(documents)
+        while batch := list(islice(waiting, BATCH)):
+            views = [lens.view(document.text) for document in batch]
             written = [view for view in views if view.strip()]
             begun = time.perf_counter()
             judged: Iterator[tuple[float, int]] = iter(self._judge(lens, written) if written else [])
@@ -111,7 +113,7 @@ class ExemplarContrastRater:
         known = lens.used_for("check")
         if len({e.score for e in known}) < 2:
             raise LensError(f"lens {lens.name!r} needs check exemplars of at least two scores to report on a rater")
-        judgements = self.rate(lens, [e.text for e in known])
+        judgements = self.rate(lens, [Document(e.text) for e in known])
         return agreement([j.score for j in judgements if j.score is not None], [e.score for e in known])
 
     def _judge(self, lens: Lens, views: Sequence[str]) -> list[tuple[float, int]]:

@@ -10,15 +10,16 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from datashop_assets.project import RaterSettings
 from datashop_assets.rating.answers import answer_schema, parse_answer
+from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Judgement
 from datashop_assets.seams import PermanentError
 
 # Raised by hand when the same model, lens and settings would give other scores.
@@ -61,22 +62,24 @@ class OpenAICompatibleRater:
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", settings.model.rpartition("/")[2])
         return f"openai-{name}-{digest}"
 
-    def rate(self, lens: Lens, texts: Sequence[str]) -> Iterator[Judgement]:
-        """Judge the texts with `parallel` questions in flight, in order, each as soon as those before it are done.
+    def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+        """Judge the documents with `parallel` questions in flight, in order, each as soon as those before it are done.
 
         Raises RaterEndpointError where the endpoint cannot be reached at the start or is out of order, and
         RaterRefusedError where it refuses the key or does not know the model. The former happening to one document
         later on is that document's failure.
         """
-        if not texts:
+        asked = iter(documents)
+        first = next(asked, None)
+        if first is None:
             return
         self._probe()
         with ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="rater") as pool:
             # Twice `parallel` keeps every worker busy behind a slow document without asking far ahead of a kill.
             waiting: deque[Future[Judgement]] = deque()
             try:
-                for text in texts:
-                    waiting.append(pool.submit(self._judge, lens, text))
+                for document in chain([first], asked):
+                    waiting.append(pool.submit(self._judge, lens, document.text))
                     if len(waiting) >= 2 * self.settings.parallel:
                         yield waiting.popleft().result()
                 while waiting:

@@ -3,10 +3,10 @@
 What belongs here: the fake behind `seams.Rater`. What does not: anything that judges.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
+from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Judgement
 
 
 class ScriptedRater:
@@ -20,10 +20,10 @@ class ScriptedRater:
         self.id = id
         self.asked: list[str] = []
 
-    def rate(self, lens: Lens, texts: Sequence[str]) -> Iterator[Judgement]:  # noqa: ARG002 - the seam's signature
-        for text in texts:
-            self.asked.append(text)
-            answer = self.judge(text)
+    def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:  # noqa: ARG002 - the seam's signature
+        for document in documents:
+            self.asked.append(document.text)
+            answer = self.judge(document.text)
             if isinstance(answer, str):
                 yield Judgement(None, answer)
             else:
