@@ -98,6 +98,8 @@ def _started(folder: Path) -> Iterator[ObjectStoreServer]:
         f"-s3.config={config}",
         "-s3.iam=false",
         "-s3.autoCreateBucket=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
     ]
     options = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
