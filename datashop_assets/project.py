@@ -70,8 +70,11 @@ class ServerSettings(Settings):
 class RaterSettings(Settings):
     """An LLM that rates. Which fields count depends on the backend."""
 
-    backend: Literal["exemplar_contrast", "transformers", "openai", "vllm"]
-    model: str = Field(description="package:<module>/<file>, a local path, or a hub / served model name")
+    backend: Literal["exemplar_contrast", "transformers", "openai", "vllm", "imported"]
+    model: str = Field(
+        description="package:<module>/<file>, a local path, or a hub / served model name; "
+        "imported: the name that ratings made elsewhere were imported under"
+    )
     base_url: str | None = Field(None, description="openai, vllm: the OpenAI-compatible endpoint, ending in /v1")
     server: ServerSettings | None = Field(None, description="vllm: start a server, instead of base_url")
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key")
@@ -142,6 +145,32 @@ class Threshold(Settings):
         return self
 
 
+class ClassBounds(Settings):
+    """What a document of a class reaches at least, as shares of a criterion's range: 0 its lowest level, 1 its best."""
+
+    every: float = Field(ge=0, le=1, description="each of the criteria")
+    overall: float = Field(ge=0, le=1, description="the overall one")
+
+
+class SummarySettings(Settings):
+    """The classes of the rating summary; what does not reach `low` is poor.
+
+    On a scale of 1 to 3 the defaults are: good with every criterion at 2.5 and the overall one at 2.75; medium at 1.5
+    and 2; low with the overall one at 1.5.
+    """
+
+    good: ClassBounds = ClassBounds(every=0.75, overall=0.875)
+    medium: ClassBounds = ClassBounds(every=0.25, overall=0.5)
+    low: ClassBounds = ClassBounds(every=0.0, overall=0.25)
+
+    @model_validator(mode="after")
+    def better_asks_for_more(self) -> "SummarySettings":
+        for name, worse, better in (("medium", self.low, self.medium), ("good", self.medium, self.good)):
+            if better.every < worse.every or better.overall < worse.overall:
+                raise ValueError(f"the class {name} asks for less than the one below it")
+        return self
+
+
 class LensSettings(Settings):
     """What the project wants of one lens."""
 
@@ -154,6 +183,7 @@ class LensSettings(Settings):
     auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
     recipe: ClassifierRecipe = ClassifierRecipe()
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
+    summary: SummarySettings = SummarySettings()
     anneal: bool = Field(False, description="train and evaluate a candidate on this lens's filtered documents")
 
 

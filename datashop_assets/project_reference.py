@@ -27,7 +27,7 @@ def reference() -> str:
     groups: dict[str, Any] = schema["$defs"]
     order, index = list(_groups_in(schema["properties"])), 0
     while index < len(order):
-        order += [name for name in _groups_in(groups[order[index]]["properties"]) if name not in order]
+        order = list(dict.fromkeys([*order, *_groups_in(groups[order[index]]["properties"])]))
         index += 1
     sections = [_section("At the top", schema)] + [_section(name, groups[name]) for name in order]
     return "\n".join([INTRODUCTION, *sections])
