@@ -27,7 +27,8 @@ sys.path.insert(0, str(ROOT))
 from datashop_assets.demo.sources import SOURCES  # noqa: E402
 from datashop_assets.project import EncoderSettings, load_project  # noqa: E402
 from datashop_assets.rating.judgement import Document  # noqa: E402
-from datashop_assets.rating.lens import Lens, load_lenses  # noqa: E402
+from datashop_assets.rating.lens import Lens  # noqa: E402
+from datashop_assets.rating.lens_folder import load_lenses  # noqa: E402
 from datashop_assets.seams import Encoder  # noqa: E402
 from resources.encoders import TransformerEncoder  # noqa: E402
 from resources.raters.exemplar_contrast import ExemplarContrastRater  # noqa: E402
@@ -127,7 +128,7 @@ def main() -> None:
     encoder = TransformerEncoder(EncoderSettings())
     drawn = draw(arguments.documents, arguments.skip)
     say(f"{rater.id}, {settings.document_tokens} tokens a document, {arguments.threads} threads")
-    for name, lens in load_lenses([ROOT / "datashop_assets" / "lenses"]).items():
+    for name, lens in load_lenses([ROOT / "datashop_assets" / "lenses"]).lenses.items():
         if name in (arguments.lens or GOOD):
             measure(lens, rater, encoder, drawn)
 

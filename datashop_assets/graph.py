@@ -3,14 +3,17 @@
 What belongs here: choices that follow from the project file alone. What does not: Dagster objects (`partitions.py`).
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datashop_assets.lineage import content_id
 from datashop_assets.project import LensSettings, Project, ProjectError
-from datashop_assets.rating.lens import Lens, load_lenses
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.lens_folder import LensFolderError, load_lenses
 
+LOG = logging.getLogger(__name__)
 SHIPPED_LENSES = Path(__file__).parent / "lenses"
 
 
@@ -23,6 +26,16 @@ class Graph:
 
     def settings(self, lens: str) -> LensSettings:
         return self.project.lenses[lens]
+
+    @property
+    def score_lenses(self) -> list[str]:
+        """The names of the lenses that score: those that a classifier learns, with all that follows from it."""
+        return sorted(name for name, lens in self.lenses.items() if lens.kind == "score")
+
+    @property
+    def label_lenses(self) -> list[str]:
+        """The names of the lenses that give labels, which are reported and go no further."""
+        return sorted(name for name, lens in self.lenses.items() if lens.kind == "label")
 
     @property
     def annealed(self) -> list[str]:
@@ -40,14 +53,24 @@ class Graph:
 
 
 def load_graph(project: Project) -> Graph:
-    """Load the enabled lenses. Raises ProjectError naming a lens that no library has, LensError for a bad folder."""
+    """Load the enabled lenses. A bad folder of a lens that is not enabled is only told to the log.
+
+    Raises ProjectError naming a lens that no library has, LensFolderError with file, line and reason for an enabled
+    lens with faults, LensError where a library is no folder.
+    """
     library = load_lenses([SHIPPED_LENSES, *map(Path, project.lens_folders)])
-    if unknown := sorted(set(project.lenses) - set(library)):
+    for name, faults in library.faults.items():
+        if name in project.lenses:
+            raise LensFolderError(name, faults)
+        for fault in faults:
+            LOG.warning("a lens that this project does not enable has a fault: %s", fault)
+    if unknown := sorted(set(project.lenses) - set(library.lenses)):
         raise ProjectError(
-            f"the project enables lenses {unknown} that no lens folder holds; known: {sorted(library)}. "
+            f"the project enables lenses {unknown} that no lens folder holds; known: {sorted(library.lenses)}. "
             "Add the folder, or list its library under lens_folders."
         )
-    return Graph(project, {name: _as_asked(library[name], project.lenses[name]) for name in sorted(project.lenses)})
+    lenses = {name: _as_asked(library.lenses[name], project.lenses[name]) for name in sorted(project.lenses)}
+    return Graph(project, lenses)
 
 
 def _as_asked(lens: Lens, settings: LensSettings) -> Lens:

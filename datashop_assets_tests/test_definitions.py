@@ -109,7 +109,7 @@ def test_a_lens_that_no_library_has_is_named_with_the_known_ones(tmp_path: Path)
 def test_a_broken_lens_folder_is_named(tmp_path: Path) -> None:
     file = write_project(tmp_path)
     (tmp_path / "lenses" / "teaching" / "prompt.jinja").unlink()
-    with pytest.raises(LensError, match=r"lenses/teaching: missing prompt\.jinja"):
+    with pytest.raises(LensError, match=r"lenses/teaching/prompt\.jinja: is missing"):
         build_defs(laptop(file))
 
 

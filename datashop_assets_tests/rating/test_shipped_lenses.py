@@ -7,9 +7,10 @@ import pytest
 
 import datashop_assets
 from datashop_assets.rating.contrast import contexts
-from datashop_assets.rating.lens import Lens, load_lenses
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.lens_folder import load_lenses
 
-LENSES = load_lenses([Path(datashop_assets.__file__).parent / "lenses"])
+LENSES = load_lenses([Path(datashop_assets.__file__).parent / "lenses"]).lenses
 
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())

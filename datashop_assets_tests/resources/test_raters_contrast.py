@@ -8,7 +8,8 @@ import pytest
 
 import datashop_assets
 from datashop_assets.project import RaterSettings
-from datashop_assets.rating.lens import Lens, LensError, load_lens
+from datashop_assets.rating.lens import Lens, LensError
+from datashop_assets.rating.lens_folder import load_lens
 from datashop_assets_tests.rating.lens_for_tests import documents, small_lens
 from resources.raters import build_rater
 from resources.raters.exemplar_contrast import ExemplarContrastRater

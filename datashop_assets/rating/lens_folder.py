@@ -1,0 +1,263 @@
+"""Loading lens folders: every fault is found at once and said with its file, line and reason; good lenses load anyway.
+
+What belongs here: reading a folder's files, and saying where in them a fault lies. What does not: which keys there are
+(`lens_header.py`), what a template may do (`templates.py`), rendering (`rendering.py`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from datashop_assets.rating.lens import (
+    Chunking,
+    Criterion,
+    Exemplar,
+    LabelSet,
+    Lens,
+    LensError,
+)
+from datashop_assets.rating.lens_header import Exemplars, Header
+from datashop_assets.rating.templates import template_faults
+
+REQUIRED = ("lens.yaml", "system.jinja", "prompt.jinja")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+# A lens is read at every start of a code location. The largest shipped file has 20 kB.
+LARGEST_FILE = 1_000_000
+# libyaml reads the shipped lenses ten times faster; PyYAML has it in its wheels, and not everywhere.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class LensFault:
+    """One fault of a lens folder. `line` counts from 1; None where the whole file is meant."""
+
+    file: Path
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{f':{self.line}' if self.line else ''}: {self.reason}"
+
+
+class LensFolderError(LensError):
+    """A lens folder that cannot be used; the message has a line for each of its faults."""
+
+    def __init__(self, name: str, faults: Sequence[LensFault]) -> None:
+        super().__init__(f"the lens {name!r} cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a set of lens libraries holds: the lenses that can be used, and the faults of those that cannot, by name."""
+
+    lenses: Mapping[str, Lens] = field(default_factory=dict)
+    faults: Mapping[str, tuple[LensFault, ...]] = field(default_factory=dict)
+
+
+def load_lenses(libraries: Sequence[Path]) -> Library:
+    """Every lens folder in the given libraries; a later library's lens replaces an earlier one's of the same name.
+
+    A bad folder replaces too: its faults are known, and nothing else is used in its stead. Raises LensError where a
+    library is not a folder.
+    """
+    lenses: dict[str, Lens] = {}
+    faults: dict[str, tuple[LensFault, ...]] = {}
+    for library in libraries:
+        if not library.is_dir():
+            raise LensError(f"the lens library {library} is not a folder")
+        for folder in sorted(p for p in library.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))):
+            name = folder.name
+            lenses.pop(name, None)
+            faults.pop(name, None)
+            try:
+                lenses[name] = load_lens(folder)
+            except LensFolderError as error:
+                faults[name] = error.faults
+    return Library(lenses, faults)
+
+
+def load_lens(folder: Path) -> Lens:
+    """Read one lens folder. Raises LensFolderError with all of its faults."""
+    folder = folder.resolve()
+    faults: list[LensFault] = []
+    if not NAME.fullmatch(folder.name):
+        faults.append(LensFault(folder, None, "a lens's name has small letters, digits, - and _ only"))
+    faults += [
+        LensFault(folder / name, None, f"is missing; a lens folder holds {', '.join(REQUIRED)}")
+        for name in REQUIRED
+        if not (folder / name).is_file()
+    ]
+    if faults:
+        raise LensFolderError(folder.name, faults)
+    header = _read(folder / "lens.yaml", Header, faults)
+    exemplars = Exemplars()
+    if (folder / "exemplars.yaml").is_file():
+        exemplars = _read(folder / "exemplars.yaml", Exemplars, faults, header) or exemplars
+    sources = dict(_sources(folder, faults))
+    if header is not None and not faults:
+        found = template_faults(sources, header.input_fields, bool(exemplars_for_prompt(exemplars)))
+        faults += [LensFault(folder / file, line, reason) for file, line, reason in found]
+    if header is None or faults:
+        raise LensFolderError(folder.name, faults)
+    return _lens(folder.name, header, exemplars, sources)
+
+
+def exemplars_for_prompt(exemplars: Exemplars) -> list[Any]:
+    """Those that are shown to the rater."""
+    return [exemplar for exemplar in exemplars.exemplars if exemplar.use == "few_shot"]
+
+
+def _lens(name: str, header: Header, exemplars: Exemplars, sources: Mapping[str, str]) -> Lens:
+    low, high = header.stored
+    return Lens(
+        name=name,
+        title=header.title.strip(),
+        description=header.description.strip(),
+        low=low,
+        high=high,
+        positive_at=header.positive_at or 0.0,
+        max_chars=header.max_chars,
+        system=sources["system.jinja"],
+        prompt=sources["prompt.jinja"],
+        exemplars=tuple(
+            Exemplar(_text(part.text, part.fields), part.score, part.use, part.fields) for part in exemplars.exemplars
+        ),
+        criteria=tuple(
+            Criterion(part.name, *part.range, part.description.strip(), tuple(sorted(part.anchors.items())))
+            for part in header.criteria
+        ),
+        compression=tuple(sorted(header.compression.items())),
+        label_sets=tuple(
+            LabelSet(part.name, tuple(label.strip() for label in part.labels), part.description.strip())
+            for part in header.label_sets
+        ),
+        document_type=header.document_type,
+        input_fields=header.input_fields,
+        language=header.language,
+        mode=header.mode,
+        chunking=Chunking(**header.chunking.model_dump()),
+        includes=tuple(sorted((k, v) for k, v in sources.items() if k not in ("system.jinja", "prompt.jinja"))),
+    )
+
+
+def _text(text: str | None, fields: Mapping[str, Any]) -> str:
+    return text.strip() if text else "\n\n".join(str(value) for value in fields.values())
+
+
+def _sources(folder: Path, faults: list[LensFault]) -> Iterator[tuple[str, str]]:
+    """Every template of the folder by its path in it. A link that leads out of the folder is a fault."""
+    for file in sorted(folder.rglob("*.jinja")):
+        if not file.resolve().is_relative_to(folder):
+            faults.append(LensFault(file, None, "leads out of the lens folder; copy the file into it"))
+        elif (text := _content(file, faults)) is not None:
+            yield file.relative_to(folder).as_posix(), text
+
+
+def _content(file: Path, faults: list[LensFault]) -> str | None:
+    if file.stat().st_size > LARGEST_FILE:
+        faults.append(LensFault(file, None, f"has more than {LARGEST_FILE:,} bytes"))
+        return None
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        faults.append(LensFault(file, line, "is not UTF-8"))
+        return None
+
+
+def _read(file: Path, model: type[M], faults: list[LensFault], header: Header | None = None) -> M | None:
+    """A YAML file as the model, or None with its faults added."""
+    text = _content(file, faults)
+    if text is None:
+        return None
+    inside = model is Exemplars
+    try:
+        node = yaml.compose(text, Loader=LOADER)
+        found = list(_node_faults(node)) if node else []
+        content = None if found else yaml.load(text, Loader=LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        faults.append(LensFault(file, mark.line + 1 if mark else None, f"is not YAML: {error.problem}"))
+        return None
+    except yaml.YAMLError as error:
+        faults.append(LensFault(file, None, f"is not YAML: {error}"))
+        return None
+    if found:
+        faults += [LensFault(file, line, reason) for line, reason in found]
+        return None
+    wanted = list if inside else dict
+    if content is None and inside:
+        content = []
+    if not isinstance(content, wanted):
+        faults.append(LensFault(file, 1, "must be a list of exemplars" if inside else "must be a mapping of keys"))
+        return None
+    try:
+        part = model.model_validate({"exemplars": content} if inside else content)
+    except ValidationError as error:
+        for fault in error.errors():
+            path = fault["loc"][1:] if inside else fault["loc"]
+            faults.append(LensFault(file, _line(node, path), f"{_dotted(path)}{_reason(fault)}"))
+        return None
+    said: Iterator[tuple[tuple[str | int, ...], str]] = iter(())
+    if isinstance(part, Header):
+        said = part.faults()
+    elif isinstance(part, Exemplars) and header is not None:
+        said = part.faults(header)
+    wrong = [LensFault(file, _line(node, path), reason) for path, reason in said]
+    faults += wrong
+    return None if wrong else part
+
+
+def _reason(fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "there is no such key; docs/lenses.md lists them"
+    if fault["type"] == "missing":
+        return "the key is missing"
+    return f"{fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r:.80}"
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return f"{'.'.join(str(part) for part in path)}: " if path else ""
+
+
+def _node_faults(node: yaml.Node, seen: set[int] | None = None) -> Iterator[tuple[int, str]]:
+    """What YAML would pass over: a key that stands twice, and aliases, which can make a small file endless."""
+    seen = set() if seen is None else seen
+    if id(node) in seen:
+        yield node.start_mark.line + 1, "aliases (&, *) are not used in lens files"
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                yield key.start_mark.line + 1, f"the key {key.value!r} stands twice"
+            keys.add(str(key.value))
+            yield from _node_faults(value, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _node_faults(value, seen)
+
+
+def _line(node: yaml.Node | None, path: Sequence[str | int]) -> int:
+    """The line of the node at the path, or of the innermost one on the way to it that there is."""
+    line = node.start_mark.line + 1 if node else 1
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            here = next((pair for pair in node.value if pair[0].value == str(step)), None)
+            if here is None:
+                break
+            line, node = here[0].start_mark.line + 1, here[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

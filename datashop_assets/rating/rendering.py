@@ -1,0 +1,196 @@
+"""From a lens and a document to the chat messages that ask a model. A document is data, whatever it holds.
+
+What belongs here: the values that templates get, and what keeps a document inside its place in the prompt. What does
+not: what templates may do (`templates.py`), asking (`prompted.py`), reading answers (`answers.py`).
+
+A document is a template *value*, so Jinja never reads it. What it could still do is end its own place in the prompt: by
+the lens's closing tag, a heading that the lens uses, or a chat model's control token, which tokenizers read out of
+plain text. Each of these is broken up by one space after its first character (`< /document>`). Everything else is shown
+as it is, and the same document always gives the same prompt, which the answer cache stands on.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import TemplateError
+
+from datashop_assets.rating.judgement import Document
+from datashop_assets.rating.lens import Criterion, Exemplar, Lens, LensError
+from datashop_assets.rating.questions import QuestionError
+from datashop_assets.rating.templates import environment, literals
+
+# What UTF-8 cannot say and what C strings end at: shown as the replacement character.
+UNSAYABLE = re.compile("[\x00\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+# The control tokens of current chat templates: ChatML and its like, Llama 2 and 3, Mistral, Gemma, DeepSeek (with full-
+# width bars), reasoning and tool calls. Tags are matched as HTML writes them, in any case and with spaces.
+CONTROL = (
+    r"<[|｜][^<>|｜\n]{1,64}[|｜]>",
+    r"\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS)\]",
+    r"<</?SYS>>",
+    r"<(?:start|end)_of_turn>",
+    r"</?(?:s|bos|eos|pad|unk|think|tool_call|tool_response)>",
+)
+TAG = re.compile(r"</?\s*([A-Za-z][\w-]{0,63})\s*/?>")
+# A line of the lens that is a heading or a rule could be taken for the lens's own when a document has it too.
+HEADING = re.compile(r"^[ \t]*(#{1,6}[ \t]\S.{0,200}|([-=*_~`\"'])\2{2,80})[ \t]*$", re.MULTILINE)
+ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+ROLE_MARKER = re.compile(r"^(?=[ \t]{0,8}#{1,6}[ \t])", re.MULTILINE)
+
+
+def messages(lens: Lens, document: Document) -> list[dict[str, str]]:
+    """The chat messages that ask about this document through the lens: `system`, where it says anything, and `user`.
+
+    Raises QuestionError with reason `missing_field` or `bad_field` where the document's fields are not what the lens
+    needs, and LensError where a template fails on these values although the folder's check passed it.
+    """
+    sources = tuple(sorted(_sources(lens).items()))
+    values = {name: _shown(lens, value) for name, value in _data(lens, document).items()} | _lens_values(lens)
+    made = environment(sources)
+    rendered = {}
+    for role, name in (("system", "system.jinja"), ("user", "prompt.jinja")):
+        try:
+            rendered[role] = made.get_template(name).render(values).strip()
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise LensError(f"lens {lens.name!r}: {name} cannot be rendered: {error}") from error
+    return [{"role": role, "content": said} for role, said in rendered.items() if said or role == "user"]
+
+
+def replaced_characters(document: Document) -> int:
+    """How many characters of the document a rater sees as U+FFFD: NUL and lone surrogates."""
+    values = [document.text, *(_plain(value) for value in document.fields.values())]
+    return sum(len(UNSAYABLE.findall(value)) for value in values)
+
+
+def answer_format(lens: Lens) -> str:
+    """What the rater is told about the form of its answer: it follows from the lens and its mode."""
+    if lens.mode == "expected_score":
+        low, high = lens.overall.low, lens.overall.high
+        return f"Answer with only the number, an integer from {low} to {high}."
+    keys = ['"rationale": "..."'] if lens.mode == "rationale_then_score" else []
+    if lens.kind == "label":
+        keys += [f'"{labels.name}": ["...", ...]' for labels in lens.label_sets]
+        what = "Give every label that fits, written exactly as above, and an empty list where none does."
+    else:
+        keys += [f'"{criterion.name}": {_range(criterion)}' for criterion in lens.asked]
+        what = f"{'The score is an integer' if len(lens.asked) == 1 else 'The scores are integers'} in the given range."
+    first = (
+        "Write one or two sentences of rationale first, and then decide. "
+        if lens.mode == "rationale_then_score"
+        else ""
+    )
+    return f"{first}{what} Answer with one JSON object of this form and nothing else:\n{{{', '.join(keys)}}}"
+
+
+def conversation(record: Sequence[Any]) -> str:
+    """Chat messages as text, each below a line `### role`. Raises QuestionError where they are not messages.
+
+    A line of a message that looks like such a marker is indented by a backslash, so that no message makes another.
+    """
+    said = []
+    for message in record:
+        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str | None):
+            raise QuestionError("bad_field", f"no message with `role` and a text as `content`: {message!r:.200}")
+        role = message.get("role")
+        if not isinstance(role, str) or not ROLE.fullmatch(role):
+            raise QuestionError("bad_field", f"a message's role is a word such as user, not {role!r:.80}")
+        said.append(f"### {role}\n{ROLE_MARKER.sub(chr(92), message.get('content') or '')}")
+    return "\n\n".join(said)
+
+
+def neutral(text: str, lens: Lens) -> str:
+    """The text with everything broken up that could end its place in this lens's prompt, and nothing else changed."""
+    said = UNSAYABLE.sub(REPLACEMENT, text)
+    return _markers(tuple(sorted(_sources(lens).items()))).sub(lambda found: _broken(found[0]), said)
+
+
+def _broken(marker: str) -> str:
+    start = len(marker) - len(marker.lstrip(" \t"))
+    return f"{marker[: start + 1]} {marker[start + 1 :]}"
+
+
+@lru_cache(maxsize=64)
+def _markers(sources: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
+    """What ends a document's place in these templates' prompts: their tags, headings and rules, and control tokens."""
+    own = literals(dict(sources))
+    tags = sorted({re.escape(name.casefold()) for name in TAG.findall(own)})
+    headings = sorted({re.escape(found[0]) for found in HEADING.findall(own)})
+    wanted = [*CONTROL]
+    if tags:
+        wanted.append(rf"<\s{{0,8}}/?\s{{0,8}}(?:{'|'.join(tags)})(?=[\s/>])")
+    if headings:
+        wanted.append(rf"^[ \t]{{0,8}}(?:{'|'.join(headings)})[ \t]*$")
+    return re.compile("|".join(wanted), re.IGNORECASE | re.MULTILINE)
+
+
+def _sources(lens: Lens) -> dict[str, str]:
+    return {"system.jinja": lens.system, "prompt.jinja": lens.prompt, **dict(lens.includes)}
+
+
+def _data(lens: Lens, document: Document) -> dict[str, str]:
+    """What is data: the document, its fields by name, and its message lists one after the other."""
+    if missing := [name for name in lens.input_fields if name not in document.fields]:
+        raise QuestionError(
+            "missing_field", f"lens {lens.name!r} needs the fields {missing}; the record has {sorted(document.fields)}"
+        )
+    fields = {name: document.fields[name] for name in lens.input_fields}
+    lists = [value for value in fields.values() if isinstance(value, list | tuple)]
+    talk = {"conversation": "\n\n".join(conversation(value) for value in lists)} if lens.input_fields else {}
+    return {"document": document.text} | talk | {name: _plain(value) for name, value in fields.items()}
+
+
+def _plain(value: Any) -> str:
+    """A field as text: strings as they are, message lists as a conversation, null as nothing, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return conversation(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _shown(lens: Lens, value: str) -> str:
+    return neutral(lens.view(value), lens)
+
+
+def _lens_values(lens: Lens) -> dict[str, Any]:
+    """What templates get from the lens itself."""
+    return {
+        "title": lens.title,
+        "description": lens.description,
+        "low": lens.low,
+        "high": lens.high,
+        "criteria": [_criterion(criterion) for criterion in lens.asked] if lens.kind == "score" else [],
+        "label_sets": [
+            {"name": labels.name, "description": labels.description, "labels": labels.labels}
+            for labels in lens.label_sets
+        ],
+        "examples": [_example(lens, exemplar) for exemplar in lens.used_for("few_shot")],
+        "wants_rationale": lens.mode == "rationale_then_score",
+        "answer_format": answer_format(lens),
+    }
+
+
+def _criterion(criterion: Criterion) -> dict[str, Any]:
+    return {
+        "name": criterion.name,
+        "low": criterion.low,
+        "high": criterion.high,
+        "description": criterion.description,
+        "anchors": dict(criterion.anchors),
+    }
+
+
+def _example(lens: Lens, exemplar: Exemplar) -> dict[str, Any]:
+    """A few-shot exemplar: `text`, `score`, and its fields by name."""
+    fields = {name: _shown(lens, _plain(value)) for name, value in exemplar.fields.items()}
+    score = int(exemplar.score) if exemplar.score == int(exemplar.score) else exemplar.score
+    return fields | {"text": _shown(lens, exemplar.text), "score": score}
+
+
+def _range(criterion: Criterion) -> str:
+    return f"<integer from {criterion.low} to {criterion.high}>"

@@ -1,0 +1,241 @@
+"""What a lens's templates may do: say text, values, choices and short loops; so that no lens folder is a program.
+
+What belongs here: the sandboxed Jinja environment, and the check of template sources against an allow-list of syntax.
+What does not: the values and the finished messages (`rendering.py`), reading files (`lens_folder.py`).
+
+The sandbox alone lets a template spin or fill the memory (`{{ "x" * 10**9 }}`, loops in loops over the document). Here
+neither can be written: nothing is called or multiplied, nothing is assigned, loops go over the lens's own lists and two
+deep, and includes are spelt out and do not go in circles. Work is bounded by the size of the folder.
+"""
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+
+from jinja2 import DictLoader, StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from datashop_assets.rating.lens_header import TEMPLATE_VALUES
+
+Fault = tuple[str, int | None, str]
+ENTRIES = ("system.jinja", "prompt.jinja")
+# What loops may go over; everything else that a template is given is text or a number.
+LISTS = ("criteria", "label_sets", "examples")
+LOOPS_DEEP = 2
+# Of one message, includes counted as often as they are included. Longer prompts than this no model reads.
+LARGEST_PROMPT = 400_000
+FILTERS = (
+    "lower",
+    "upper",
+    "title",
+    "capitalize",
+    "trim",
+    "length",
+    "first",
+    "last",
+    "join",
+    "items",
+    "sort",
+    "default",
+    "round",
+    "int",
+    "tojson",
+)
+STATEMENTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Include)
+EXPRESSIONS = (
+    nodes.Name,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Dict,
+    nodes.Pair,
+    nodes.Keyword,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Neg,
+    nodes.Pos,
+    nodes.Concat,
+    nodes.CondExpr,
+)
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Includes are found in the lens folder, whether written from its root or from the including file."""
+
+    def join_path(self, template: str, parent: str) -> str:
+        return _included(template, parent, self.loader.mapping if isinstance(self.loader, DictLoader) else {})
+
+
+@lru_cache(maxsize=64)
+def environment(sources: tuple[tuple[str, str], ...]) -> ImmutableSandboxedEnvironment:
+    """A sandboxed environment that knows these templates (path in the folder, source) and no file at all."""
+    made = _Environment(
+        loader=DictLoader(dict(sources)),
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.clear()
+    made.filters = {name: made.filters[name] for name in FILTERS}
+    return made
+
+
+def template_faults(sources: Mapping[str, str], fields: Collection[str], few_shot: bool) -> Iterator[Fault]:
+    """What is wrong with a folder's templates: file, line and reason of each fault.
+
+    `fields` are the lens's input fields; `few_shot` says whether it has exemplars to show.
+    """
+    known = {*TEMPLATE_VALUES, *fields}
+    if not fields:
+        known.discard("conversation")
+    parsed: dict[str, nodes.Template] = {}
+    made = environment(tuple(sorted(sources.items())))
+    for file, source in sources.items():
+        try:
+            # Compiling finds more than parsing: filters and tests that there are not.
+            made.compile(source, name=file)
+            parsed[file] = made.parse(source, name=file)
+        except TemplateSyntaxError as error:
+            yield file, error.lineno, error.message or "is not a template"
+    if len(parsed) < len(sources):
+        return
+    wrong = [fault for file, template in parsed.items() for fault in _syntax_faults(file, template, known)]
+    wrong += list(_include_faults(parsed, sources))
+    yield from wrong
+    used = {node.name for template in parsed.values() for node in template.find_all(nodes.Name)}
+    if not used & {"document", "conversation", *fields}:
+        wanted = "document" if not fields else f"any of {['document', 'conversation', *fields]}"
+        yield "prompt.jinja", None, f"never uses {wanted}: the rater would not see what it rates"
+    if few_shot and "examples" not in used:
+        yield "prompt.jinja", None, "never uses examples, though exemplars.yaml has some for few_shot"
+    if not wrong:
+        sizes = {entry: _expanded(entry, parsed, sources) for entry in ENTRIES}
+        for entry, size in sizes.items():
+            if size > LARGEST_PROMPT:
+                yield entry, None, f"has {size:,} characters with what it includes; {LARGEST_PROMPT:,} are the most"
+
+
+def _syntax_faults(file: str, template: nodes.Template, known: Collection[str]) -> Iterator[Fault]:
+    def visit(node: nodes.Node, local: frozenset[str], deep: int) -> Iterator[Fault]:
+        if isinstance(node, nodes.For):
+            yield from visit(node.iter, local, deep)
+            if node.recursive or deep == LOOPS_DEEP:
+                yield file, node.lineno, f"loops stand {LOOPS_DEEP} deep at most, and none is recursive"
+            root = _root(node.iter)
+            if root not in LISTS and root not in local and not isinstance(node.iter, nodes.List | nodes.Tuple):
+                yield file, node.lineno, f"a loop goes over {', '.join(LISTS)} or what is in them, not over a document"
+            named = [node.target] if isinstance(node.target, nodes.Name) else node.target.find_all(nodes.Name)
+            targets = {name.name for name in named}
+            inside = local | targets | {"loop"}
+            for child in (*node.body, *node.else_, *([node.test] if node.test else [])):
+                yield from visit(child, inside, deep + 1)
+            return
+        if not isinstance(node, (*STATEMENTS, *EXPRESSIONS)) and not _calls_items(node):
+            yield file, node.lineno, f"{_called(node)} is not used in lens templates; docs/lenses.md says what is"
+            return
+        if isinstance(node, nodes.Filter) and node.name == "join" and _root(node) not in {*LISTS, *local}:
+            yield file, node.lineno, "join is for lists of the lens"
+        if isinstance(node, nodes.Name) and node.name not in known and node.name not in local:
+            yield file, node.lineno, f"{node.name!r} is no value that templates have; known are {sorted(known)}"
+        for child in node.iter_child_nodes():
+            yield from visit(child, local, deep)
+
+    yield from visit(template, frozenset(), 0)
+
+
+def _root(node: nodes.Node) -> str | None:
+    """The name at the bottom of `criteria[0].anchors|items`."""
+    while isinstance(node, nodes.Getattr | nodes.Getitem | nodes.Filter | nodes.Call):
+        inner = node.node
+        if inner is None:
+            return None
+        node = inner
+    return node.name if isinstance(node, nodes.Name) else None
+
+
+def _calls_items(node: nodes.Node) -> bool:
+    """`anchors.items()`, the one call that reads better than a filter."""
+    return (
+        isinstance(node, nodes.Call)
+        and isinstance(node.node, nodes.Getattr)
+        and node.node.attr == "items"
+        and not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
+    )
+
+
+def _called(node: nodes.Node) -> str:
+    names = {"Mul": "multiplying", "Pow": "raising to a power", "Mod": "%", "Call": "calling", "Assign": "set"}
+    return names.get(type(node).__name__, type(node).__name__.lower())
+
+
+def _include_faults(parsed: Mapping[str, nodes.Template], sources: Mapping[str, str]) -> Iterator[Fault]:
+    for file, template in parsed.items():
+        for node in template.find_all(nodes.Include):
+            if not isinstance(node.template, nodes.Const) or not isinstance(node.template.value, str):
+                yield file, node.lineno, "an include names its file as a string"
+                continue
+            target = _included(node.template.value, file, sources)
+            if target not in sources:
+                yield file, node.lineno, f"includes {node.template.value!r}, and the lens folder has no such template"
+            elif file in _reached(target, parsed, sources):
+                yield file, node.lineno, f"includes {node.template.value!r}, which includes this file again"
+
+
+def _included(name: str, parent: str, sources: Mapping[str, str]) -> str:
+    """The path in the folder of what `parent` includes: from the folder's root, else from beside the file."""
+    beside = posixpath.normpath(posixpath.join(posixpath.dirname(parent), name))
+    return name if name in sources else beside
+
+
+def _targets(file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[str, str]) -> list[str]:
+    found = []
+    for node in parsed[file].find_all(nodes.Include):
+        if isinstance(node.template, nodes.Const) and isinstance(node.template.value, str):
+            found.append(_included(node.template.value, file, sources))
+    return [target for target in found if target in parsed]
+
+
+def _reached(file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[str, str]) -> set[str]:
+    """The file and everything that it includes, directly or not."""
+    reached: set[str] = set()
+    open_ends = [file]
+    while open_ends:
+        here = open_ends.pop()
+        if here not in reached:
+            reached.add(here)
+            open_ends += _targets(here, parsed, sources)
+    return reached
+
+
+def _expanded(file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[str, str]) -> int:
+    """Characters of the file with everything that it includes in its place. The includes must not go in circles."""
+    sizes: dict[str, int] = {}
+
+    def size(here: str) -> int:
+        if here not in sizes:
+            sizes[here] = len(sources[here]) + sum(size(target) for target in _targets(here, parsed, sources))
+        return sizes[here]
+
+    return size(file)
+
+
+def literals(sources: Mapping[str, str]) -> str:
+    """The text that the templates themselves say, without the values: what surrounds a document."""
+    made = environment(tuple(sorted(sources.items())))
+    return "\n".join(
+        node.data for source in sources.values() for node in made.parse(source).find_all(nodes.TemplateData)
+    )
