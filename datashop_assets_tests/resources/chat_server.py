@@ -1,4 +1,4 @@
-"""A real HTTP server on a real socket that answers chat completions by a script."""
+"""A real HTTP server on a real socket that answers chat completions by a script, and misbehaves by it too."""
 
 import json
 import threading
@@ -9,18 +9,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Reply = tuple[int, Any]
+DROPPED, CUT = object(), object()
 Script = Callable[[str, int], Reply]
 
 
 @dataclass
 class ChatServer:
-    """`script(document, nth time that it is asked)` gives status and body; `requests` keeps what was asked."""
+    """`script(document, nth time that it is asked)` gives status and body; `requests` keeps what was asked.
+
+    A body of bytes is sent as it is. DROPPED closes the connection instead of answering, CUT in the middle of an
+    answer. `tokens` are what a vLLM server's /tokenize gives for a text.
+    """
 
     script: Script
     base_url: str = ""
     models_status: int = 200
+    retry_after: str | None = "0.05"
+    tokens: Callable[[str], list[int]] | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def asked(self, document: str) -> list[dict[str, Any]]:
@@ -55,6 +63,9 @@ def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/tokenize":
+                self.reply(*((200, {"tokens": server.tokens(body["prompt"])}) if server.tokens else (404, {})))
+                return
             document = body["messages"][-1]["content"].removeprefix("Rate: ")
             with server.lock:
                 server.requests.append(body)
@@ -63,14 +74,20 @@ def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
             self.reply(*server.script(document, times))
 
         def reply(self, status: int, body: Any) -> None:
-            data = json.dumps(body).encode()
+            if body is DROPPED or server.closed:
+                self.close_connection = True
+                return
+            data = body if isinstance(body, bytes) else b"" if body is CUT else json.dumps(body).encode()
             try:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                if status == 429:
-                    self.send_header("Retry-After", "0.05")
+                self.send_header("Content-Length", "500" if body is CUT else str(len(data)))
+                if status == 429 and server.retry_after is not None:
+                    self.send_header("Retry-After", server.retry_after)
                 self.end_headers()
+                if body is CUT:
+                    data = b'{"choices": [{"mess'
+                    self.close_connection = True
                 self.wfile.write(data)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the client gave up waiting, as a test wants
@@ -84,6 +101,7 @@ def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
     try:
         yield server
     finally:
+        server.closed = True  # for the connections that are still open, each with a thread of its own
         http.shutdown()
         http.server_close()
         thread.join()

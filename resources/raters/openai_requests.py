@@ -1,0 +1,185 @@
+"""A question in the words of OpenAI's chat completions, and a completion read as a reply. Nothing is sent from here.
+
+What belongs here: what both the interactive and the batch API need to build a request and to read its answer. What does
+not: the client, its keys and its patience (`chat_openai.py`, `openai_batch.py`).
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from datashop_assets.rating.questions import Question, Reply
+
+TOP_LOGPROBS = 20  # the most that OpenAI and a vLLM server at its defaults give
+SMALLER_TOP_LOGPROBS = {20: 10, 10: 5}  # some servers give fewer; older vLLM five
+UNSUPPORTED = re.compile(
+    r"(?:not|n't|un)[ -]?(?:\w+ ){0,2}(?:support|known|recogni[sz]|expect|allow|permit|available|implement)"
+    r"|invalid (?:schema|parameter|field|argument)|extra (?:inputs|fields)|greater than|less than or equal",
+    re.IGNORECASE,
+)
+SCHEMA_WORDS = ("response_format", "json_schema", "structured output", "guided")
+TOO_LONG = re.compile(r"context[ _](?:length|window)|maximum (?:model )?length|too (?:long|many tokens)", re.IGNORECASE)
+FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
+
+
+class BrokenAnswerError(ValueError):
+    """An answer that is no completion: cut off, of another shape, or no JSON at all."""
+
+
+class NoLogprobsError(ValueError):
+    """A completion without the probabilities that were asked for."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one served model understands of a request; it is found out by asking.
+
+    `dropped` are parameters that it refused. With `thinking_switch`, a chat template that lets the model think first
+    can be told not to (vLLM).
+    """
+
+    dropped: frozenset[str] = frozenset()
+    top_logprobs: int = TOP_LOGPROBS
+    thinking_switch: bool = False
+
+    def without(self, parameter: str) -> "Dialect | None":
+        """How to ask after `parameter` was refused; None where a question cannot do without it."""
+        if parameter == "top_logprobs" and self.top_logprobs in SMALLER_TOP_LOGPROBS:
+            return replace(self, top_logprobs=SMALLER_TOP_LOGPROBS[self.top_logprobs])
+        if parameter in ("top_logprobs", "logprobs") or parameter in self.dropped:
+            return None
+        return replace(self, dropped=self.dropped | {parameter})
+
+
+def request_body(question: Question, model: str, dialect: Dialect, level_ids: Sequence[int] = ()) -> dict[str, Any]:
+    """The JSON body of a chat completion. `level_ids` are tokens whose probabilities a vLLM server reports by id."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [dict(message) for message in question.messages],
+        "max_tokens": 1 if question.levels else question.max_tokens,
+        "temperature": question.temperature,
+        "top_p": question.top_p,
+        "seed": question.seed,
+    }
+    if question.levels:
+        body |= {"logprobs": True, "top_logprobs": dialect.top_logprobs}
+        if level_ids:
+            body["logprob_token_ids"] = list(level_ids)
+        if dialect.thinking_switch:
+            # A model that begins by thinking aloud would put all its probability on the mark that opens a thought.
+            body["chat_template_kwargs"] = {"enable_thinking": False}
+    elif question.schema is not None:
+        schema = {"name": "rating", "strict": True, "schema": dict(question.schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if "max_tokens" in dialect.dropped:
+        body["max_completion_tokens"] = body["max_tokens"]
+    return {name: value for name, value in body.items() if name not in dialect.dropped}
+
+
+def refused_parameter(body: Mapping[str, Any], message: str, parameter: str | None) -> str | None:
+    """Which parameter of the body a server's refusal (HTTP 400 or 422) is about; None where it is about none.
+
+    `parameter` is what the server names in its error's `param`. A message alone counts where it says that something
+    is not supported, for messages may also quote a document.
+    """
+    known = [name for name in body if name not in ("model", "messages")]
+    if parameter:
+        named = [name for name in known if parameter == name or parameter.startswith((f"{name}.", f"{name}["))]
+        if named:
+            return named[0]
+    if not UNSUPPORTED.search(message):
+        return None
+    if "response_format" in known and any(word in message for word in SCHEMA_WORDS):
+        return "response_format"
+    # The longest first: `top_logprobs` holds the word `logprobs`.
+    return next((name for name in sorted(known, key=len, reverse=True) if name in message), None)
+
+
+def refusal_reason(message: str, code: str | None) -> str:
+    """The failure code of one question that a server refused with HTTP 400, 413 or 422."""
+    if code in FILTERED:
+        return "refused"
+    return "too_long" if code == "context_length_exceeded" or TOO_LONG.search(message) else "endpoint_error"
+
+
+class _Part(BaseModel):
+    # Servers add fields of their own; only what is read has to be right.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Token(_Part):
+    token: str
+    logprob: float
+
+
+class _Position(_Token):
+    top_logprobs: list[_Token] | None = None
+
+
+class _Logprobs(_Part):
+    content: list[_Position] | None = None
+
+
+class _Message(_Part):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(_Part):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Usage(_Part):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Completion(_Part):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def read_completion(content: bytes, question: Question, retries: int = 0) -> Reply:
+    """The reply that stands in a completion's JSON.
+
+    Raises BrokenAnswerError where it is no completion, NoLogprobsError where the probabilities of a question with
+    levels are missing.
+    """
+    try:
+        completion = _Completion.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in fault["loc"]) or "the answer"
+        shown = content[:300].decode(errors="replace")
+        raise BrokenAnswerError(f"no chat completion ({place}: {fault['msg']}): {shown}") from None
+    choice, usage = completion.choices[0], completion.usage or _Usage()
+    text = choice.message.content or choice.message.refusal or ""
+    tokens = (usage.prompt_tokens, usage.completion_tokens)
+    if choice.message.refusal or choice.finish_reason == "content_filter":
+        return Reply(text, "refused", *tokens, retries=retries)
+    if question.levels:
+        return Reply(text, "stop", *tokens, _level_logprobs(choice.logprobs, question.levels), retries)
+    return Reply(text, "length" if choice.finish_reason == "length" else "stop", *tokens, retries=retries)
+
+
+def _level_logprobs(logprobs: _Logprobs | None, levels: Sequence[str]) -> dict[str, float]:
+    """Natural logarithms of the levels' probabilities, each summed over the tokens that say it, as `3` and ` 3` do."""
+    if logprobs is None or not logprobs.content:
+        raise NoLogprobsError
+    first = logprobs.content[0]
+    found: dict[str, list[float]] = {}
+    for token in first.top_logprobs or [first]:
+        if (level := token.token.strip(" \t\n▁Ġ")) in levels:
+            found.setdefault(level, []).append(token.logprob)
+    return {level: _logsumexp(values) for level, values in found.items()}
+
+
+def _logsumexp(values: Sequence[float]) -> float:
+    top = max(values)
+    return top + math.log(sum(math.exp(value - top) for value in values))
