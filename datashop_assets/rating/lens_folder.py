@@ -184,7 +184,9 @@ def _read(file: Path, model: type[M], faults: list[LensFault], header: Header | 
         content = None if found else yaml.load(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        faults.append(LensFault(file, mark.line + 1 if mark else None, f"is not YAML: {error.problem}"))
+        line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
+        context = f" ({error.context})" if error.context else ""
+        faults.append(LensFault(file, line, f"is not YAML: {error.problem}{context}"))
         return None
     except yaml.YAMLError as error:
         faults.append(LensFault(file, None, f"is not YAML: {error}"))
