@@ -97,7 +97,8 @@ def conversation(record: Sequence[Any]) -> str:
         role = message.get("role")
         if not isinstance(role, str) or not ROLE.fullmatch(role):
             raise QuestionError("bad_field", f"a message's role is a word such as user, not {role!r:.80}")
-        said.append(f"### {role}\n{ROLE_MARKER.sub(r"\\", message.get('content') or '')}")
+        content = ROLE_MARKER.sub(r"\\", message.get("content") or "")
+        said.append(f"### {role}\n{content}")
     return "\n\n".join(said)
 
 
