@@ -1,13 +1,15 @@
 """Language models by reference: out of an installed package, from a local path, or by hub name.
 
 What belongs here: resolving a reference, converting a GGUF file once into a safetensors folder, loading a causal
-language model with its tokenizer. What does not: what is done with the model (`raters/`, `workers/`).
+language model with its tokenizer, torch's threads. What does not: what is done with the model (`raters/`, `workers/`).
 """
 
 import hashlib
 import importlib.util
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -145,3 +147,19 @@ def load_causal_lm(reference: str, cache: Path) -> tuple[Any, Any]:
             f"model {reference!r} cannot be loaded as a causal language model with safetensors weights: {error}"
         ) from error
     return model.eval(), tokenizer
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch's operators use `count` threads inside the block; None leaves torch's own choice."""
+    if count is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -12,7 +12,6 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -26,7 +25,7 @@ from datashop_assets.project import RaterSettings
 from datashop_assets.rating.contrast import Agreement, Calibration, agreement, calibrate, contexts, contrast
 from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens, LensError
-from resources.language_models import content_id, load_causal_lm
+from resources.language_models import content_id, load_causal_lm, torch_threads
 
 # Raised by hand when the same model, lens and settings would give other scores.
 RECIPE = 1
@@ -51,22 +50,6 @@ class Prepared:
     good: tuple[Prefix, ...]
     bad: tuple[Prefix, ...]
     calibration: Calibration
-
-
-@contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch's operators use `count` threads inside the block; None leaves torch's own choice."""
-    if count is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class ExemplarContrastRater:
