@@ -9,6 +9,7 @@ deep, and includes are spelt out and do not go in circles. Work is bounded by th
 """
 
 import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 
@@ -41,6 +42,7 @@ FILTERS = (
     "int",
     "tojson",
 )
+BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}")
 STATEMENTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Include)
 EXPRESSIONS = (
     nodes.Name,
@@ -85,7 +87,8 @@ def environment(sources: tuple[tuple[str, str], ...]) -> ImmutableSandboxedEnvir
         loader=DictLoader(dict(sources)),
         undefined=StrictUndefined,
         autoescape=False,
-        keep_trailing_newline=False,
+        # A line that holds a block only leaves no line behind, and an included file stands there with all its lines.
+        keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -115,6 +118,7 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
         return
     wrong = [fault for file, template in parsed.items() for fault in _syntax_faults(file, template, known)]
     wrong += list(_include_faults(parsed, sources))
+    wrong += [fault for file, source in sources.items() for fault in _glued_lines(file, source)]
     yield from wrong
     used = {node.name for template in parsed.values() for node in template.find_all(nodes.Name)}
     if not used & {"document", "conversation", *fields}:
@@ -155,6 +159,14 @@ def _syntax_faults(file: str, template: nodes.Template, known: Collection[str]) 
             yield from visit(child, local, deep)
 
     yield from visit(template, frozenset(), 0)
+
+
+def _glued_lines(file: str, source: str) -> Iterator[Fault]:
+    """Lines whose break would be lost without a word, as a block takes the line break behind it."""
+    for number, line in enumerate(source.split("\n")[:-1], start=1):
+        ends = line.endswith(("%}", "#}")) and not line.endswith(("-%}", "+%}", "-#}", "+#}"))
+        if ends and BLOCK.sub("", line).strip():
+            yield file, number, "text and a block share this line, and the line break is lost; end it with +%} or -%}"
 
 
 def _root(node: nodes.Node) -> str | None:
