@@ -1,90 +1,266 @@
-"""Reading a score out of what a prompted model answered. An answer that leaves doubt is a failure, never a number.
+"""Reading scores or labels out of what a prompted model answered. An answer that leaves doubt is a failure, never a
+number.
 
-What belongs here: the answer's JSON schema and its parser. What does not: asking (`resources/raters/`).
+What belongs here: the answer's JSON schema and its parser. What does not: asking (`prompted.py`), scores from
+probabilities (`expected_score.py`).
 """
 
 import json
 import re
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.lens import Criterion, LabelSet, Lens, Mode
 
-Fault = Literal["unparsable_answer", "ambiguous_answer", "off_scale"]
+Fault = Literal["unparsable_answer", "missing_criterion", "ambiguous_answer", "off_scale", "unknown_label"]
 
-# `score: 4`, `**Score** = 4`, `"score": 4`, `score is 4/5`; then what makes it doubtful: another top, or a range.
-MARKER = re.compile(
-    r"\bscore\b[\"'*\s]*(?:[:=]|\bis\b)[\"'*\s]*(?P<value>-?\d+(?:\.\d+)?)"
-    r"(?:\s*/\s*(?P<top>\d+))?(?P<range>\s*(?:-|–|to|or)\s*\d)?",
-    re.IGNORECASE,
+# What a model writes, folded, where it means that no label of a set fits.
+NO_MATCH = frozenset({"", "none", "no match", "sin coincidencia"})
+# After a criterion's name: `: 4`, `** = 4`, `" : 4`, ` is 4/5`; then what makes it doubtful: another top, or a range.
+VALUE = (
+    r"[\"'*\s]*(?:[:=]|\bis\b)[\"'*\s]*(?P<value>-?\d+(?:\.\d+)?)"
+    r"(?:\s*/\s*(?P<top>\d+))?(?P<range>\s*(?:-|–|to|or)\s*\d)?"
 )
+# A mark between quotes speaks of the document: `it ends with "Score: 5"`. In `"score": 5` the key alone is quoted.
+QUOTES = "\"'`“”‘’«»"
+FENCE = re.compile(r"\A\s*```\w*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+OPENING = re.compile(r"\{\s*[\"}]")
+MOST_BROKEN = 20  # objects that are none; each costs a reading of the rest of the answer
+# Strings are kept whole; outside of them a comma before a closing bracket is dropped.
+TRAILING_COMMA = re.compile(r"(\"(?:[^\"\\]|\\.)*\")|,(?=\s*[}\]])", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A score with its rationale, or the fault that kept the answer from being one."""
+    """Scores by criterion, or labels by label set, or the fault that kept the answer from giving them."""
 
-    score: float | None
-    fault: Fault | None = None
+    criteria: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, tuple[str, ...]] | None = None
     rationale: str | None = None
+    fault: Fault | None = None
 
 
-def answer_schema(lens: Lens) -> dict[str, Any]:
-    """The JSON schema of an answer; the rationale stands first, so that a model writes it before it decides."""
+def answer_schema(lens: Lens, mode: Mode) -> dict[str, Any]:
+    """The JSON schema of an answer. The rationale, where `mode` wants one, stands first, so that a model writes it
+    before it decides; the overall score stands last.
+
+    A label stands at most once in an answer; the schema says no more of that than how long a list may be, because
+    neither vLLM's grammars nor strict schemas of the OpenAI API know `uniqueItems` and refuse the whole question.
+    """
+    properties: dict[str, Any] = {"rationale": {"type": "string"}} if mode == "rationale_then_score" else {}
+    if lens.kind == "label":
+        for labels in lens.label_sets:
+            item = {"type": "string", "enum": list(labels.labels)}
+            properties[labels.name] = {"type": "array", "items": item, "maxItems": len(labels.labels)}
+    else:
+        for criterion in lens.asked:
+            properties[criterion.name] = {"type": "integer", "minimum": criterion.low, "maximum": criterion.high}
     return {
         "type": "object",
-        "properties": {
-            "rationale": {"type": "string"},
-            "score": {"type": "integer", "minimum": lens.low, "maximum": lens.high},
-        },
-        "required": ["rationale", "score"],
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
 
 
-def parse_answer(text: str, lens: Lens) -> Answer:
-    """Read an answer: its last JSON object with a `score`, else its last `score: n`.
+def parse_answer(text: str, lens: Lens, mode: Mode) -> Answer:
+    """Read an answer: its outermost JSON objects and, outside of them, marks such as `Clarity: 4`.
 
-    `unparsable_answer`: there is neither. `ambiguous_answer`: the score is no plain number, or a range, or its
-    denominator is not the top of the scale. `off_scale`: a number below or above the scale; it is never clipped.
+    What a model only quotes (within a JSON string, a nested object, or between quotation marks) is no claim of its own.
+    Claims that contradict each other leave doubt, whichever came last: a document may be echoed after the verdict as
+    well as before it. A score may have decimals; none is ever clipped or rounded. Faults:
+
+    `unparsable_answer`: there is no claim at all. `missing_criterion`: of some criterion or label set there is none.
+    `ambiguous_answer`: claims differ, or a score is no plain number, or a range, or its denominator is not the top of
+    its scale. `off_scale`: a number below or above it. `unknown_label`: a label that the set does not hold.
     """
-    for found in reversed(_objects(text)):
-        if "score" in found:
-            rationale = found.get("rationale")
-            return _checked(found["score"], lens, rationale if isinstance(rationale, str) else None)
-    marks = list(MARKER.finditer(text))
-    if not marks:
-        return Answer(None, "unparsable_answer")
-    last = marks[-1]
-    if last["range"] or (last["top"] and int(last["top"]) != lens.high):
-        return Answer(None, "ambiguous_answer")
-    return _checked(float(last["value"]), lens, text[: last.start()].strip() or None)
+    said = _own_words(text)
+    found, prose = _objects(said)
+    if lens.kind == "label":
+        return _labels(found, prose, lens, mode)
+    return _scores(found, prose, lens, mode)
 
 
-def _checked(value: Any, lens: Lens, rationale: str | None) -> Answer:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return Answer(None, "ambiguous_answer", rationale)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        return Answer(None, "ambiguous_answer", rationale)
-    if not lens.low <= value <= lens.high:
-        return Answer(None, "off_scale", rationale)
-    return Answer(float(value), None, rationale)
+@dataclass(frozen=True)
+class _Pairs:
+    """A JSON object as it was written, so that a key that stands twice is seen twice."""
+
+    items: tuple[tuple[str, Any], ...]
 
 
-def _objects(text: str) -> list[dict[str, Any]]:
-    """The outermost JSON objects in the text, in order."""
-    decoder = json.JSONDecoder()
-    found: list[dict[str, Any]] = []
-    start = text.find("{")
-    while start >= 0:
-        try:
-            value, end = decoder.raw_decode(text, start)
-        except json.JSONDecodeError:
-            end = start + 1
+def _own_words(text: str) -> str:
+    """The answer without the thinking before it and the code fence around it."""
+    said = text.rpartition("</think>")[2]
+    fenced = FENCE.match(said)
+    return fenced[1] if fenced else said
+
+
+def _objects(text: str) -> tuple[list[_Pairs], str]:
+    """The outermost JSON objects in the text, in order, and the text without them."""
+    found: list[_Pairs] = []
+    prose: list[str] = []
+    begun = end = broken = 0
+    while broken < MOST_BROKEN and (opening := OPENING.search(text, end)):
+        value, end = _decoded(text, opening.start())
+        if value is None:
+            broken += 1
         else:
             found.append(value)
-        start = text.find("{", end)
-    return found
+            prose.append(text[begun : opening.start()])
+            begun = end
+    return found, "\n".join([*prose, text[begun:]])
+
+
+def _decoded(text: str, start: int) -> tuple[_Pairs | None, int]:
+    """The object that begins at `start`, if it is one, and where to read on."""
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=lambda pairs: _Pairs(tuple(pairs)))
+    try:
+        return decoder.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        dropped: list[int] = []
+
+    def without(match: re.Match[str]) -> str:
+        if match[1] is None:
+            dropped.append(match.start())
+        return match[1] or ""
+
+    # Trailing commas are forgiven: they change no value.
+    mended = TRAILING_COMMA.sub(without, text[start:])
+    try:
+        value, end = decoder.raw_decode(mended)
+    except (ValueError, RecursionError):
+        return None, start + 1
+    return value, start + end + sum(1 for number, place in enumerate(dropped) if place - number < end)
+
+
+def _fold(text: str) -> str:
+    """Case and white space do not tell two names apart, nor how an accent is encoded."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", _fold(name))
+
+
+def _claims(found: Iterable[_Pairs], names: Iterable[str]) -> dict[str, list[Any]]:
+    """What the objects say of each name."""
+    wanted = {_key(name): name for name in names}
+    claims: dict[str, list[Any]] = {}
+    for pairs in found:
+        for key, value in pairs.items:
+            if name := wanted.get(_key(key)):
+                claims.setdefault(name, []).append(value)
+    return claims
+
+
+def _rationale(found: Iterable[_Pairs], prose: str, mode: Mode) -> str | None:
+    if mode != "rationale_then_score":
+        return None
+    said = _claims(found, ["rationale"]).get("rationale", [])
+    return next((value for value in reversed(said) if isinstance(value, str)), None) or prose.strip() or None
+
+
+def _scores(found: list[_Pairs], prose: str, lens: Lens, mode: Mode) -> Answer:
+    names = {criterion.name: criterion.name for criterion in lens.asked}
+    if len(names) == 1:
+        names["score"] = lens.overall.name  # whatever its only criterion is called, a model says "score"
+    marks = [mark for mark in _marks(names).finditer(prose) if not _quoted(mark, prose)]
+    claims: dict[str, list[Any]] = {}
+    for name, values in _claims(found, names).items():
+        claims.setdefault(names[name], []).extend(values)
+    by_key = {_key(name): criterion for name, criterion in names.items()}
+    for mark in marks:
+        claims.setdefault(by_key[_key(mark["name"])], []).append(mark)
+    rationale = _rationale(found, prose[: marks[-1].start()] if marks else prose, mode)
+    if not claims:
+        return Answer(fault="unparsable_answer", rationale=rationale)
+    if len(claims) < len(lens.asked):
+        return Answer(fault="missing_criterion", rationale=rationale)
+    criteria: dict[str, float] = {}
+    for criterion in lens.asked:
+        values = [_number(claim, criterion) for claim in claims[criterion.name]]
+        if None in values or len(set(values)) > 1:
+            return Answer(fault="ambiguous_answer", rationale=rationale)
+        score = values[0]
+        if score is None or not criterion.low <= score <= criterion.high:
+            return Answer(fault="off_scale", rationale=rationale)
+        criteria[criterion.name] = score
+    return Answer(criteria, rationale=rationale)
+
+
+def _marks(names: Iterable[str]) -> re.Pattern[str]:
+    """Finds `name: n` in prose. The longest name first: "code quality: 3" says nothing of "quality"."""
+    spelled = (re.sub(r"[\s_-]+", r"[\\s_-]+", re.escape(name)) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"\b(?P<name>{'|'.join(spelled)})\b{VALUE}", re.IGNORECASE)
+
+
+def _quoted(mark: re.Match[str], prose: str) -> bool:
+    before, after = prose[: mark.start()].rstrip(" "), prose[mark.end() :].lstrip(" .!")
+    return before[-1:] in QUOTES and after[:1] in QUOTES and bool(before) and bool(after)
+
+
+def _number(claim: Any, criterion: Criterion) -> float | None:
+    """The number that a claim is, or None where that is in doubt."""
+    if isinstance(claim, re.Match):
+        if claim["range"] or (claim["top"] and float(claim["top"]) != criterion.high):
+            return None
+        return float(claim["value"])
+    if isinstance(claim, str):
+        try:
+            claim = float(claim)
+        except ValueError:
+            return None
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or claim != claim:
+        return None
+    return float(claim)
+
+
+def _labels(found: list[_Pairs], prose: str, lens: Lens, mode: Mode) -> Answer:
+    rationale = _rationale(found, prose, mode)
+    claims = _claims(found, [labels.name for labels in lens.label_sets])
+    for labels in lens.label_sets:
+        spelled = re.sub(r"[\s_-]+", r"[\\s_-]+", re.escape(labels.name))
+        lines = re.findall(rf"^[\s*#>-]*{spelled}[*\s]*[:=][*\s]*(.*)$", prose, re.IGNORECASE | re.MULTILINE)
+        if lines:
+            claims.setdefault(labels.name, []).extend(lines)
+    if not claims:
+        return Answer(fault="unparsable_answer", rationale=rationale)
+    if len(claims) < len(lens.label_sets):
+        return Answer(fault="missing_criterion", rationale=rationale)
+    chosen: dict[str, tuple[str, ...]] = {}
+    for labels in lens.label_sets:
+        read = [_chosen(claim, labels) for claim in claims[labels.name]]
+        faults = [value for value in read if isinstance(value, str)]
+        if faults or len({frozenset(value) for value in read}) > 1:
+            fault: Fault = "unknown_label" if "unknown_label" in faults else "ambiguous_answer"
+            return Answer(fault=fault, rationale=rationale)
+        chosen[labels.name] = tuple(read[0])
+    return Answer(labels=chosen, rationale=rationale)
+
+
+def _chosen(claim: Any, labels: LabelSet) -> tuple[str, ...] | Fault:
+    """The labels that a claim names, each once, in its order."""
+    known = {_fold(label): label for label in labels.labels}
+    if isinstance(claim, str):
+        claim = [claim] if _fold(claim) in known else _divided(claim, known)
+    if not isinstance(claim, list) or not all(isinstance(item, str) for item in claim):
+        return "ambiguous_answer"
+    named = [_fold(item) for item in claim]
+    if any(name not in known and name not in NO_MATCH for name in named):
+        return "unknown_label"
+    chosen = tuple(dict.fromkeys(known[name] for name in named if name in known))
+    nothing = any(name in NO_MATCH and name not in known for name in named)
+    return "ambiguous_answer" if nothing and chosen else chosen
+
+
+def _divided(claim: str, known: Mapping[str, str]) -> list[str]:
+    """The items of a list written as prose. A label may hold commas itself: the longest that fits is taken."""
+    pieces = re.split(r"[,;|]", claim.strip().rstrip("."))
+    items: list[str] = []
+    while pieces:
+        length = next((n for n in range(len(pieces), 1, -1) if _fold(",".join(pieces[:n])) in known), 1)
+        items.append(",".join(pieces[:length]))
+        pieces = pieces[length:]
+    return items

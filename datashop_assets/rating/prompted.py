@@ -1,0 +1,291 @@
+"""The prompted rater: asks a chat model about documents and reads its answers.
+
+What belongs here: the way from a document to its judgement: parts, questions, cache, asking again, one score of many,
+and how much is in flight. What does not: what is asked (`rendering.py`), how an answer is read (`answers.py`,
+`expected_score.py`), how a text is divided (`chunks.py`), reaching a model (`resources/raters/`).
+"""
+
+import hashlib
+import json
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from datashop_assets.project import RaterSettings
+from datashop_assets.rating.answers import answer_schema, parse_answer
+from datashop_assets.rating.chunks import aggregate, chunks
+from datashop_assets.rating.expected_score import expected_score, levels
+from datashop_assets.rating.judgement import Document, Judgement
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.questions import Question, QuestionError, Reply
+from datashop_assets.rating.rendering import messages
+from datashop_assets.seams import AnswerCache, ChatModel
+
+# Raised by hand when the same model, lens and settings would give other judgements.
+RECIPE = 1
+SEED = 1
+# Each further attempt is warmer by this much: at temperature 0 a model would repeat the same unreadable answer.
+WARMER = 0.3
+WARMEST = 2.0  # what OpenAI's API takes at most
+# Questions that are begun or wait, in multiples of the slots. Behind an answer that takes four times as long as the
+# others every slot still has work; more would only ask further ahead of what is kept.
+LOOK_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one reply says: a score with its criteria, or labels, or the reason of its failure."""
+
+    reason: str | None = None
+    score: float | None = None
+    criteria: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, tuple[str, ...]] | None = None
+    rationale: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One judged part of a document, and what it took."""
+
+    reading: Reading
+    raw: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    requests: int = 0
+    cached: int = 0
+
+
+class PromptedRater:
+    """Behind `seams.Rater`, for every chat model. Without a cache every question is asked.
+
+    A question's answer is kept under all that determines it: model, messages, schema, levels, sampling and
+    `settings.answers`; only an answer that gives a score or labels is kept. Before a part of a document is asked about,
+    the answers of all its attempts are looked for, so that what once succeeded at the third attempt costs nothing
+    again; once asking has begun, every attempt really generates. `settings` other than the sampling and `attempts` are
+    the model's business.
+
+    Reasons of failed judgements: those of `parse_answer`, `no_score_tokens`, `refused`, `cut_off`, `empty_document`,
+    and those of `rendering.messages` and of the model's QuestionErrors.
+    """
+
+    def __init__(self, model: ChatModel, settings: RaterSettings, cache: AnswerCache | None = None) -> None:
+        self.model = model
+        self.settings = settings
+        self.cache = cache
+
+    @cached_property
+    def id(self) -> str:
+        """Content id of the model and of how it is sampled. Where it is served, with how many questions in flight, at
+        which price and within which budget does not count."""
+        settings = self.settings
+        content = [RECIPE, self.model.id, settings.temperature, settings.top_p, settings.max_tokens, settings.attempts]
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
+        name = re.sub(r"-[0-9a-f]{8,}$", "", self.model.id)
+        return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name)}-{digest}"
+
+    def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+        """Judge the documents with `model.parallel` questions in flight, in order, each as soon as those before it are
+        done. The documents are read as far as LOOK_AHEAD asks.
+
+        The model is started before its first question, and never where the cache answers all. Closing the iterator
+        waits for the questions that were begun, so that their answers are kept, and begins no other. Raises
+        PermanentError where the lens cannot be asked in its mode, and whatever the model raises but QuestionErrors,
+        after the judgements before that document were given.
+        """
+        if lens.mode == "expected_score":
+            levels(lens)
+        return self._rate(lens, documents)
+
+    def _rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+        most = LOOK_AHEAD * self.model.parallel
+        run = _Run(self.model)
+        pool = ThreadPoolExecutor(self.model.parallel, thread_name_prefix="rater")
+        waiting: deque[list[Future[Part]]] = deque()
+        try:
+            stream = iter(documents)
+            while True:
+                while sum(len(parts) or 1 for parts in waiting) < most:
+                    if (document := next(stream, None)) is None:
+                        break
+                    waiting.append([pool.submit(self._part, lens, part, run) for part in self._parts(lens, document)])
+                if not waiting:
+                    return
+                yield self._judgement(lens, waiting.popleft())
+        finally:
+            run.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _parts(self, lens: Lens, document: Document) -> list[Document]:
+        """What of the document is asked about; nothing of an empty one. A structured record is never divided."""
+        if lens.input_fields:
+            # A field that is missing is not empty: rendering says which one it is.
+            given = [document.fields.get(name, "missing") for name in lens.input_fields]
+            return [document] if any(value.strip() if isinstance(value, str) else value for value in given) else []
+        parts = chunks(lens.view(document.text), lens.chunking, self.model.token_spans)
+        return [replace(document, text=part) for part in parts]
+
+    def _part(self, lens: Lens, document: Document, run: "_Run") -> Part:
+        begun = time.perf_counter()
+        try:
+            questions = self._questions(lens, document)
+        except QuestionError as error:
+            return Part(Reading(error.reason), str(error), seconds=time.perf_counter() - begun)
+        for question in questions if self.cache else ():
+            if (kept := self._kept(question)) and (reading := read(kept, lens)).reason is None:
+                return Part(reading, _raw(kept), seconds=time.perf_counter() - begun, cached=1)
+        reading, raw, used, requests = Reading("unparsable_answer"), "", [0, 0], 0
+        for question in questions:
+            run.ready()
+            requests += 1
+            try:
+                reply = self.model.ask(question)
+            except QuestionError as error:
+                # The client has asked again what may pass by itself.
+                reading, raw = Reading(error.reason), str(error)
+                break
+            requests += reply.retries
+            used[0] += reply.input_tokens
+            used[1] += reply.output_tokens
+            reading, raw = read(reply, lens), _raw(reply)
+            if reading.reason is None:
+                if self.cache:
+                    self.cache.put(self._key(question), reply)
+                break
+        return Part(reading, raw, used[0], used[1], time.perf_counter() - begun, requests)
+
+    def _questions(self, lens: Lens, document: Document) -> list[Question]:
+        """The question of every attempt. Probabilities are asked for once: they would be the same again."""
+        said = tuple(messages(lens, document))
+        if lens.mode == "expected_score":
+            # At temperature 1 the model's own probabilities come back from servers that apply it and from those that
+            # do not.
+            return [Question(said, None, levels(lens), max_tokens=1, temperature=1.0, top_p=1.0, seed=SEED)]
+        settings = self.settings
+        schema = answer_schema(lens, lens.mode)
+        warmest = max(WARMEST, settings.temperature)
+        return [
+            Question(
+                said,
+                schema,
+                (),
+                settings.max_tokens,
+                min(settings.temperature + WARMER * attempt, warmest),
+                settings.top_p,
+                SEED + attempt,
+            )
+            for attempt in range(settings.attempts)
+        ]
+
+    def _kept(self, question: Question) -> Reply | None:
+        return self.cache.get(self._key(question)) if self.cache else None
+
+    def _key(self, question: Question) -> str:
+        content = [self.model.id, question.digest, self.settings.answers]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def _judgement(self, lens: Lens, asked: Sequence[Future[Part]]) -> Judgement:
+        """One judgement of all parts: a failed part fails it, for a score of the others would be of another text."""
+        parts = [part.result() for part in asked]
+        if not parts:
+            return Judgement(None, "empty_document", chunks=0)
+        readings = [part.reading for part in parts]
+        reason = next((reading.reason for reading in readings if reading.reason), None)
+        rationales = [reading.rationale for reading in readings if reading.rationale]
+        raw = parts[0].raw if len(parts) == 1 else json.dumps([part.raw for part in parts], ensure_ascii=False)
+        judged = Judgement(
+            None,
+            reason or "unparsable_answer",
+            _storable("\n\n".join(rationales)) or None,
+            _storable(raw),
+            sum(part.input_tokens for part in parts),
+            sum(part.output_tokens for part in parts),
+            sum(part.seconds for part in parts),
+            chunks=len(parts),
+            requests=sum(part.requests for part in parts),
+            cached=sum(part.cached for part in parts),
+        )
+        return judged if reason else replace(judged, reason=None, **_together(lens, readings))
+
+
+class _Run:
+    """The model during one rating: started before the first question, not asked once the rating has ended."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+        self._starting = threading.Lock()
+        self._started: Future[None] | None = None
+        self._stopped = False
+
+    def ready(self) -> None:
+        """Return when the model can be asked; raises what its start raised, to every question alike."""
+        if self._stopped:
+            raise CancelledError
+        with self._starting:
+            if self._started is None:
+                self._started = Future()
+                try:
+                    self._model.start()
+                except BaseException as error:
+                    self._started.set_exception(error)
+                    raise
+                self._started.set_result(None)
+        self._started.result()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+def read(reply: Reply, lens: Lens) -> Reading:
+    """What a reply says through the lens in its mode; a reply that was refused or cut off says nothing."""
+    if reply.finish == "refused":
+        return Reading("refused")
+    if lens.mode == "expected_score":
+        expected = expected_score(reply.level_logprobs or {}, lens)
+        if expected is None:
+            return Reading("no_score_tokens")
+        criteria = {lens.overall.name: expected.overall}
+        return Reading(score=expected.score, criteria=criteria, confidence=expected.confidence)
+    answer = parse_answer(reply.text, lens, lens.mode)
+    if reply.finish == "length":
+        # "Score: 1" may have been on its way to "Score: 10".
+        return Reading("cut_off", rationale=answer.rationale)
+    if answer.fault:
+        return Reading(answer.fault, rationale=answer.rationale)
+    if answer.labels is not None:
+        return Reading(labels=answer.labels, rationale=answer.rationale)
+    score = lens.stored_score(answer.criteria[lens.overall.name])
+    return Reading(score=score, criteria=answer.criteria, rationale=answer.rationale)
+
+
+def _together(lens: Lens, readings: Sequence[Reading]) -> dict[str, Any]:
+    """The parts' results as one: scores by the lens's aggregation, every label of any part, the least confidence."""
+    confidences = [reading.confidence for reading in readings if reading.confidence is not None]
+    together: dict[str, Any] = {"confidence": min(confidences, default=None)}
+    if lens.kind == "label":
+        found = [reading.labels or {} for reading in readings]
+        named = {name: [label for labels in found for label in labels[name]] for name in found[0]}
+        return together | {"labels": {name: tuple(dict.fromkeys(labels)) for name, labels in named.items()}}
+    names = readings[0].criteria
+    criteria = {name: aggregate([reading.criteria[name] for reading in readings], lens.chunking) for name in names}
+    scores = [reading.score for reading in readings if reading.score is not None]
+    return together | {"score": aggregate(scores, lens.chunking), "criteria": criteria}
+
+
+def _raw(reply: Reply) -> str:
+    """What a reply said, for people to look at."""
+    if reply.level_logprobs is None:
+        return reply.text
+    return json.dumps({"text": reply.text, "level_logprobs": dict(reply.level_logprobs)}, ensure_ascii=False)
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which JSON can spell and no table can hold."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
