@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := train evaluate s3 demo dev
-export DAGSTER_HOME := $(CURDIR)
-export DAGSTER_DISABLE_TELEMETRY := 1
-export HF_HUB_OFFLINE := 1
-export HF_DATASETS_OFFLINE := 1
-export TOKENIZERS_PARALLELISM := false
+export DAGSTER_DISABLE_TELEMETRY ?= 1
+# Nothing is fetched at run time unless you say so: HF_HUB_OFFLINE=0 make ui, for models by hub name.
+export HF_HUB_OFFLINE ?= 1
+export HF_DATASETS_OFFLINE ?= $(HF_HUB_OFFLINE)
+export TOKENIZERS_PARALLELISM ?= false
+# Each project has a Dagster instance of its own, in its home.
+INSTANCE = DAGSTER_HOME="$${DAGSTER_HOME:-$$($(BIN)/python -m resources.profiles)}"
 
 .PHONY: help setup demo new-crawl ui test test-slow check screenshots clean
 
@@ -37,8 +39,8 @@ demo: setup ## the main job on real documents, headless: landing files to evalua
 new-crawl: setup ## put a later crawl into the demo's landing folder, for the sensors to find
 	$(BIN)/python -m datashop_assets.demo.harvest --landing .datashop/landing --crawl later
 
-ui: setup ## the Dagster UI on http://127.0.0.1:3000, with daemon, sensors and schedules
-	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+ui: setup ## the Dagster UI on http://127.0.0.1:3000, with daemon and sensors
+	$(INSTANCE) $(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 test: setup ## the tests, real models included
 	$(BIN)/python -m pytest
@@ -50,10 +52,10 @@ check: setup ## formatter, linter, type checker, definitions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/dagster definitions validate
+	$(INSTANCE) $(BIN)/dagster definitions validate
 
 screenshots: setup ## the README's pictures, taken from the running product
-	$(BIN)/python docs/take_screenshots.py
+	$(INSTANCE) $(BIN)/python docs/take_screenshots.py
 
 clean: ## forget the demo's data (keeps the environment)
 	rm -rf .datashop

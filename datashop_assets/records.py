@@ -180,8 +180,10 @@ CLASSIFIERS = TableSpec(
         "passed": pl.Boolean,
         "verdict": pl.String,
         "trained_at": pl.Datetime("us", "UTC"),
+        "rater": pl.String,
     },
     key="classifier",
+    schema_version=2,
     notes={
         "classifier": "content id of encoder + head",
         "inputs_version": "identity of the labels, encoder and recipe it was trained from",
@@ -220,7 +222,7 @@ SCORES = TableSpec(
     notes={
         "score": "the classifier's real-valued prediction",
         "int_score": "the score rounded half to even and clipped to the lens's scale",
-        "version": "documents version + classifier",
+        "version": "embeddings version + classifier",
     },
 )
 

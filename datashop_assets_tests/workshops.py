@@ -5,7 +5,7 @@ as the test says. Mixtures, tasks, records, comparison and checks are the real o
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,23 @@ import polars as pl
 import pytest
 
 from datashop_assets.annealing.produce import Workshop
+from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.evaluation.results import ModelResults, TaskResult
 from datashop_assets.evaluation.tasks import MMLU_TASK, task_names
+from datashop_assets.filtering.cutoff import decide
+from datashop_assets.filtering.filter import apply
+from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
 from datashop_assets.lineage import content_id, stable_fraction
-from datashop_assets.records import DOCUMENTS, FILTERED
+from datashop_assets.project import Threshold
+from datashop_assets.records import DOCUMENTS, FILTERED, SCORES, Cell
 from datashop_assets.seams import Launcher
 from datashop_assets_tests.worlds import World, worth, write_project
+from resources.lake import DeltaLake
 from resources.launchers import ScriptedLauncher
 from resources.model_store import LocalModelStore
 
 LENS = "teaching"
+CLASSIFIER = "by hand"
 TOKENS = 400
 # Each document has 12 words of its own and the end: the candidate's share is 120 tokens of 400.
 FILTERED_SHARE = 0.3
@@ -87,6 +94,29 @@ def evaluation(saved: float) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]
     return evaluate
 
 
+def filter_by_hand(
+    lake: DeltaLake, lens: str, documents: pl.DataFrame, scores: Sequence[float], keep_from: float
+) -> None:
+    """Score the documents (shard, id) so, set the cut-off there, and filter them by it."""
+    scored = documents.select("shard", "id").with_columns(
+        classifier=pl.lit(CLASSIFIER),
+        score=pl.Series(scores, dtype=pl.Float32),
+        int_score=pl.lit(0, pl.Int8),
+        version=pl.lit("by hand"),
+    )
+    shards = scored["shard"].unique(maintain_order=True).to_list()
+    addresses = [{"classifier": CLASSIFIER, "shard": shard, "version": "by hand"} for shard in shards]
+    lake.commit(SCORES.of(lens), scored.select(list(SCORES.schema)), addresses, {})
+    decision = decide(scored, Threshold(lower=keep_from), lens, CLASSIFIER, current_cutoff(lake, lens))
+    if decision.is_new:
+        record_cutoff(lake, decision.record, {})
+    pool = {shard.shard for shard in registered_shards(lake) if shard.pool_only}
+    for cell, version in wanted_filtered(lake, decision.record, [Cell(shard, lens) for shard in shards]).items():
+        rows = apply(scored.filter(shard=cell.shard), decision.record, cell.shard in pool)
+        rows = rows.with_columns(shard=pl.lit(cell.shard), version=pl.lit(version)).select(list(FILTERED.schema))
+        lake.commit(FILTERED.of(lens), rows, [{"shard": cell.shard, "version": version}], {})
+
+
 class AnnealingWorld(World):
     """The tiny project, parsed, with `teaching` filtered and asking to be annealed; `scripts` are its workers."""
 
@@ -106,7 +136,8 @@ class AnnealingWorld(World):
         self.employ(self.launcher)
         self.land_shards(4)
         self.run("parse_and_embed_shards")
-        self.keep(worth_at_least=4)
+        self.worth_at_least = 4.0
+        self.keep(self.worth_at_least)
 
     def employ(self, launcher: Launcher) -> None:
         """From here on the workers are this launcher's."""
@@ -116,15 +147,15 @@ class AnnealingWorld(World):
         self.reload()
 
     def keep(self, worth_at_least: float) -> None:
-        """Filter all documents by what they are worth."""
-        documents = self.read(DOCUMENTS).select("shard", "id", "text")
-        kept = [worth(text) >= worth_at_least for text in documents["text"]]
-        version = f"worth {worth_at_least}"
-        rows = documents.select("shard", "id").with_columns(
-            kept=pl.Series(kept), reason=pl.lit("by hand"), version=pl.lit(version)
-        )
-        cells = [{"shard": shard, "version": version} for shard in self.shards]
-        self.lake.commit(FILTERED.of(LENS), rows, cells, {})
+        """Score all documents by what they are worth, set the cut-off there, and filter."""
+        documents = self.read(DOCUMENTS)
+        filter_by_hand(self.lake, LENS, documents, [worth(text) for text in documents["text"]], worth_at_least)
+
+    def grow(self) -> None:
+        """As many shards again, parsed and filtered by the cut-off in force."""
+        self.land_shards(len(self.shards), start=len(self.shards))
+        self.run("parse_and_embed_shards")
+        self.keep(self.worth_at_least)
 
     def calls(self, worker: str) -> list[dict[str, Any]]:
         """What the worker was asked so far."""

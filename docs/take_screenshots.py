@@ -37,7 +37,7 @@ def web_server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(Path(sys.executable).with_name("dagster-webserver")), "--host", "127.0.0.1", "--port", str(port)]
-    environment = {"DAGSTER_HOME": str(REPOSITORY), "DAGSTER_DISABLE_TELEMETRY": "1"} | os.environ
+    environment = {"DAGSTER_DISABLE_TELEMETRY": "1"} | os.environ
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

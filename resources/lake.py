@@ -161,7 +161,7 @@ class DeltaLake:
         properties = CommitProperties(custom_metadata=about, max_commit_retries=COMMIT_RETRIES)
         for attempt in range(REPLACE_ATTEMPTS):
             try:
-                self._write(table, rows, cells, properties)
+                written = self._write(table, rows, cells, properties)
                 break
             except CommitFailedError as error:
                 if attempt == REPLACE_ATTEMPTS - 1:
@@ -174,8 +174,6 @@ class DeltaLake:
                 raise LakeError(
                     f"table {table.name}: the commit to {self.table_uri(table)} failed, the table is as it was: {error}"
                 ) from error
-        written = self.version(table)
-        assert written is not None
         return Commit(table.name, written, frame.height)
 
     def _write(
@@ -184,7 +182,8 @@ class DeltaLake:
         rows: pl.DataFrame,
         cells: Sequence[Mapping[str, str]] | None,
         properties: CommitProperties,
-    ) -> None:
+    ) -> int:
+        """Write, and return the table version that this made."""
         stored = self._created(table)
         have = set(stored.schema().to_arrow().names)
         how: dict[str, Any] = {"mode": "append"}
@@ -195,9 +194,11 @@ class DeltaLake:
         write_deltalake(
             stored, rows, **how, writer_properties=WriterProperties(compression="ZSTD"), commit_properties=properties
         )
+        written = stored.version()
         if added:
             stored.update_incremental()
             stored.alter.set_table_properties({SCHEMA_VERSION: str(table.schema_version)}, raise_if_not_exists=False)
+        return written
 
     def _created(self, table: TableSpec) -> DeltaTable:
         """The table, created empty at first use, so that a first replace and a later one take the same path."""

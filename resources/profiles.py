@@ -89,6 +89,20 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
     return Profile(base.project_file, base.home, lake, models, options)
 
 
+def dagster_home(profile: Profile) -> Path:
+    """The DAGSTER_HOME of the profile's project, made where it is missing, with the checkout's `dagster.yaml`.
+
+    Below the home, because the partitions are the project's: two projects on one instance would each see shards that
+    their lake does not know.
+    """
+    folder = profile.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted, settings = (REPOSITORY / "dagster.yaml").read_bytes(), folder / "dagster.yaml"
+    if not settings.is_file() or settings.read_bytes() != wanted:
+        settings.write_bytes(wanted)
+    return folder
+
+
 def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
     """The resources of every asset, by the names that the assets ask for. Nothing is opened, listed or loaded yet.
 
@@ -131,3 +145,7 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
 
 def project_of(profile: Profile) -> Project:
     return load_project(profile.project_file)
+
+
+if __name__ == "__main__":
+    print(dagster_home(profile_from_environment()))  # noqa: T201 - for `make ui`

@@ -1,5 +1,6 @@
 """Assets of the annealing stage: the control, which all lenses share, and one candidate a lens that asks for it."""
 
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ from datashop_assets.annealing.inputs import draw_documents, has_characters, kep
 from datashop_assets.annealing.mixture import build_mixture
 from datashop_assets.annealing.packing import DocumentEncoder
 from datashop_assets.annealing.produce import AnnealedModel, Workshop, produce_model
+from datashop_assets.annealing.train import training_id
 from datashop_assets.asset_metadata import OWNERS, TRAINING, lineage_of, picture, plain_failures, table_metadata
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, annealed_partitions, lens_to_annealed
@@ -60,8 +62,10 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         filtered: pl.DataFrame | None,
     ) -> dg.MaterializeResult:
         base = draw_documents(lake, settings.seed, has_characters(characters))
-        counter = DocumentEncoder(workshop.base_model()[1], settings.document_tokens)
-        mixture = build_mixture(base, filtered, settings, held_out_share, counter.count)
+        base_id, base_place = workshop.base_model()
+        count = cache(DocumentEncoder(base_place, settings.document_tokens).count)
+        controls = build_mixture(base, None, settings, held_out_share, count)
+        mixture = controls if filtered is None else build_mixture(base, filtered, settings, held_out_share, count)
         inputs = [DOCUMENTS] if lens is None else [DOCUMENTS, FILTERED.of(lens)]
         model = produce_model(
             lake,
@@ -70,6 +74,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             role="control" if lens is None else "candidate",
             lens=lens,
             mixture=mixture,
+            comparable={"control": training_id(base_id, controls.id, settings), "held_out_share": held_out_share},
             settings=settings,
             lineage=lineage_of(context, lake, *inputs),
         )
@@ -100,7 +105,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         **common,
         description=(
             f"The base model annealed on the same base mixture with {settings.filtered_share:.0%} of its tokens from "
-            "the lens's filtered documents."
+            "the lens's filtered documents, of the cut-off in force."
         ),
     )
     @plain_failures

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import polars as pl
 
 from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.filtering.produce import filtered_corpus
 from datashop_assets.lineage import stable_fraction
 from datashop_assets.records import DOCUMENTS, FILTERED
 from datashop_assets.seams import Lake
@@ -33,13 +34,20 @@ def draw_documents(lake: Lake, seed: int, enough: Enough) -> pl.DataFrame:
 
 
 def kept_documents(lake: Lake, lens: str, characters: int, seed: int) -> pl.DataFrame:
-    """Documents that the lens's cut-off keeps, of shards in hash order, until there are `characters` of them."""
+    """Documents that the lens's cut-off keeps, of shards in hash order, until there are `characters` of them.
+
+    They are those that a release of this moment would hold. Raises ReleaseError where the corpus is not wholly
+    filtered by the cut-off in force.
+    """
+    corpus = filtered_corpus(lake, lens)
 
     def read(shard: str) -> pl.LazyFrame:
-        kept = lake.scan(FILTERED.of(lens), {"shard": [shard]}).filter("kept").select("id")
-        return lake.scan(DOCUMENTS, {"shard": [shard]}).join(kept, on="id", how="semi").sort("id")
+        where = {"shard": [shard]}
+        kept = lake.scan(FILTERED.of(lens), where, corpus.tables[FILTERED.of(lens).name]).filter("kept").select("id")
+        documents = lake.scan(DOCUMENTS, where, corpus.tables[DOCUMENTS.name])
+        return documents.join(kept, on="id", how="semi").sort("id")
 
-    return _draw(lake.cells(FILTERED.of(lens))["shard"].to_list(), seed, read, has_characters(characters))
+    return _draw([cell.shard for cell in corpus.cells], seed, read, has_characters(characters))
 
 
 def has_characters(least: int) -> Enough:

@@ -84,20 +84,23 @@ def produce_model(
     role: str,
     lens: str | None,
     mixture: Mixture,
+    comparable: Mapping[str, Any],
     settings: AnnealSettings,
     lineage: Mapping[str, Any],
 ) -> AnnealedModel:
     """Train on the mixture in a worker, store the model and record it; or return the record that is there.
 
-    Raises what the launcher raises where the worker fails.
+    `comparable` says what the model can be compared with; it is kept beside the mixture's figures. Raises what the
+    launcher raises where the worker fails.
     """
     base_id, base_place = workshop.base_model()
     model = training_id(base_id, mixture.id, settings)
     known = annealed_models(lake, role, lens)
     for made in reversed(known):
         if made.model == model:
-            if made is not known[-1]:  # the mixture went back to what it was: this one is the newest again
-                made = replace(made, trained_at=datetime.now(UTC))
+            said = {**made.mixture, **comparable}
+            if made is not known[-1] or said != made.mixture:  # the newest again, or newly comparable
+                made = replace(made, mixture=said, trained_at=datetime.now(UTC))
                 _record(lake, made, lineage)
             return replace(made, reused=True)
     folder = workshop.work / model
@@ -124,6 +127,7 @@ def produce_model(
             "tokens": mixture.tokens,
             "epochs": mixture.epochs,
             "documents": mixture.documents.height,
+            **comparable,
         },
         losses=tuple((step, loss) for step, loss in result["losses"]),
         trained_at=datetime.now(UTC),

@@ -111,6 +111,7 @@ def produce_classifier(
         recipe=recipe.version,
         uri=uri,
         inputs_version=inputs,
+        rater=rater,
         metrics=made.report.to_json(),
         passed=made.report.verdict.passed,
         verdict="; ".join(made.report.verdict.reasons),

@@ -34,6 +34,7 @@ class ClassifierRecord:
     passed: bool
     verdict: str
     trained_at: datetime
+    rater: str | None = None
 
 
 @dataclass(frozen=True)

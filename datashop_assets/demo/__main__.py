@@ -25,10 +25,12 @@ from datashop_assets.demo.progress import terminal_logger
 from datashop_assets.demo.summary import summarise
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.partitions import SHARDS, range_tags
+from datashop_assets.project import Landing, Project
 from resources.lake import DeltaLake
 from resources.landing import FsspecLandingArea
-from resources.profiles import REPOSITORY, Profile, profile_from_environment, project_of
+from resources.profiles import Profile, dagster_home, profile_from_environment, project_of
 
+DEMO = "demo"  # begins the names of the projects whose landings the demo may fill
 # Per lens, in order; a grid step covers all shards of the lens in one run.
 LENS_STEPS = (
     ("rate_documents", "grid"),
@@ -110,6 +112,18 @@ def run_steps(instance: dg.DagsterInstance, defs: dg.Definitions, todo: list[Ste
     return list(failed.values())
 
 
+def demo_folder(project: Project, landing: Landing) -> Path:
+    """The landing's folder. Raises HarvestError where it is not the demo's own: a user's corpus is never written to."""
+    if not project.name.startswith(DEMO):
+        raise HarvestError(
+            f"the project {project.name!r} is not the demo's, and its landings are yours; unset DATASHOP_PROJECT for "
+            "the demo, or work on your project in the UI (make ui)"
+        )
+    if "://" in landing.url:
+        raise HarvestError(f"landing {landing.dataset!r} is at {landing.url}; the demo writes to a local folder only")
+    return Path(landing.url)
+
+
 def run_demo(profile: Profile, documents: int | None) -> int:
     """Everything that is missing, step by step; returns the exit status."""
     project = project_of(profile)
@@ -117,7 +131,7 @@ def run_demo(profile: Profile, documents: int | None) -> int:
     started = time.monotonic()
     say(f"datashop demo: project {project.name}, everything below {profile.home}")
     for landing in project.landings:
-        say(f"harvest: {harvest(Path(landing.url), documents=documents)}")
+        say(f"harvest: {harvest(demo_folder(project, landing), documents=documents)}")
     defs = build_defs(profile, loggers={"console": terminal_logger})
     lake = DeltaLake(profile.lake, profile.storage_options)
     with dg.DagsterInstance.get() as instance:
@@ -141,12 +155,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, help="a smaller corpus, for a quick look (default: 1600)")
     arguments = parser.parse_args()
-    os.environ.setdefault("DAGSTER_HOME", str(REPOSITORY))
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     logging.getLogger("dagster").setLevel(logging.WARNING)
     profile = profile_from_environment()
-    profile.home.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("DAGSTER_HOME", str(dagster_home(profile)))
     try:
         with FileLock(profile.home / "demo.lock", timeout=0):
             return interruptible(lambda: run_demo(profile, arguments.documents))

@@ -86,11 +86,17 @@ def harvest(landing: Path, *, crawl: Crawl = "first", documents: int | None = No
 
     The same installed packages, seed and number of documents give the same texts in the same files. The crawl
     `later` holds no text of the crawl `first` of the same seed. Raises HarvestError where less than half of the
-    documents is found.
+    documents is found, or where the landing holds files of somebody else.
     """
     folder = landing / FOLDERS[crawl]
     if (folder / REPORT).is_file():
         return HarvestReport(**(json.loads((folder / REPORT).read_text()) | {"folder": str(folder), "written": False}))
+    mine = set(FOLDERS.values())
+    if others := sorted(path.name for path in landing.glob("*") if path.name.lstrip(".").split(".")[0] not in mine):
+        raise HarvestError(
+            f"{landing} holds {', '.join(others[:3])}, which the demo did not write; it adds its texts to no corpus "
+            "but its own. Give the demo an empty folder, or move those files away"
+        )
     wanted = DOCUMENTS[crawl] if documents is None else documents
     quotas = {name: max(1, round(wanted * share / 100)) for name, share in MIX.items()}
     chosen = {name: _choose(name, crawl, quota, seed) for name, quota in quotas.items()}

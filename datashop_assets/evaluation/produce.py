@@ -24,6 +24,10 @@ from datashop_assets.records import EVAL_REPORTS
 from datashop_assets.seams import Lake
 
 
+class ContaminatedError(ValueError):
+    """A model that was trained on what it would be evaluated on."""
+
+
 @dataclass(frozen=True)
 class EvalReport:
     """A row of `eval_reports`, its results parsed; `reused` says that nothing was evaluated now."""
@@ -68,7 +72,15 @@ def produce_report(
 
     `documents` (text, text_sha, source) are what the slices are drawn from. The worker's result files stay in the
     work folder, so that a control is evaluated once for all candidates on the same tasks.
+    Raises ContaminatedError where fewer texts were held out at training than are now.
     """
+    for model in (control, candidate):
+        reserved = model.mixture.get("held_out_share", 0.0)
+        if settings.held_out_share > reserved:
+            raise ContaminatedError(
+                f"evaluation.held_out_share is {settings.held_out_share}, but the {model.role} model was trained when "
+                f"it was {reserved}, on texts that would now be evaluated on; materialize `{model.role}_model` again"
+            )
     place = workshop.work / "evaluation" / lens
     tasks = prepare_tasks(place / "tasks", documents, settings, workshop.base_model()[1])
     report = content_id("report", RECIPE, control.model, candidate.model, tasks)

@@ -1,6 +1,5 @@
 """Assets of the filtering stage: cut-off, filtered documents, release."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -36,7 +35,7 @@ from datashop_assets.partitions import (
 )
 from datashop_assets.plots import histogram
 from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
-from datashop_assets.seams import Lake, Rater
+from datashop_assets.seams import Lake
 
 GROUP = "filtering"
 
@@ -137,12 +136,10 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         releases: dg.ResourceParam[Path],
-        raters: dg.ResourceParam[Callable[[str], Rater]],
     ) -> dg.MaterializeResult:
         lens = graph.lenses[context.partition_key]
-        rater = raters(graph.settings(lens.name).rater).id
         lineage = lineage_of(context, lake, DOCUMENTS, SCORES.of(lens.name), FILTERED.of(lens.name))
-        made = produce_release(lake, lens, rater, releases, lineage)
+        made = produce_release(lake, lens, releases, lineage)
         if made.reused:
             context.log.info("release %s is already there: nothing to do", made.release)
         return dg.MaterializeResult(

@@ -16,16 +16,18 @@ import polars as pl
 from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier
 from datashop_assets.classifier.report import Report
+from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.filtering.card import ReleaseFacts
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.release import COLUMNS, FORMAT, ReleaseError, write_release
 from datashop_assets.filtering.state import require_cutoff, wanted_filtered
 from datashop_assets.lineage import inputs_version
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
+from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
 from datashop_assets.seams import Lake
 
 SAMPLE_ROWS = 5
+LOOKS = 5  # at tables that other runs may be writing
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,45 @@ class Release:
     reused: bool
 
 
+@dataclass(frozen=True)
+class FilteredCorpus:
+    """The corpus as one cut-off filters it: its cells with their versions, as of the tables' versions."""
+
+    cutoff: CutoffRecord
+    cells: Mapping[Cell, str]
+    tables: Mapping[str, int]
+
+
 def scored_corpus(lake: Lake, lens: str, classifier: str) -> pl.DataFrame:
-    """Shard and score of every document that the classifier has scored."""
-    return lake.scan(SCORES.of(lens), {"classifier": [classifier]}).select("shard", "score").collect()
+    """Shard and score of every document that the classifier has scored and that can be released.
+
+    Shards that serve annotation alone have no part in the cut-off: they would take up its keep-fraction.
+    """
+    pool = [shard.shard for shard in registered_shards(lake) if shard.pool_only]
+    scores = lake.scan(SCORES.of(lens), {"classifier": [classifier]})
+    return scores.filter(~pl.col("shard").is_in(pool)).select("shard", "score").collect()
+
+
+def filtered_corpus(lake: Lake, lens: str) -> FilteredCorpus:
+    """The corpus by the cut-off in force, as it stands at one moment.
+
+    Raises ReleaseError where it is not wholly filtered by that cut-off, or where runs keep changing it.
+    """
+    tables = (DOCUMENTS, SCORES.of(lens), FILTERED.of(lens), CUTOFFS)
+
+    def moment() -> dict[str, int]:
+        return {table.name: lake.version(table) or 0 for table in tables}
+
+    for _ in range(LOOKS):
+        before = moment()
+        cutoff = require_cutoff(lake, lens)
+        cells = filtered_cells(lake, cutoff)
+        if moment() == before:
+            return FilteredCorpus(cutoff, cells, before)
+    raise ReleaseError(
+        f"lens {lens!r}: other runs keep writing {', '.join(table.name for table in tables)}; materialize this again "
+        "when they are done"
+    )
 
 
 def filtered_cells(lake: Lake, cutoff: CutoffRecord) -> dict[Cell, str]:
@@ -66,17 +104,17 @@ def filtered_cells(lake: Lake, cutoff: CutoffRecord) -> dict[Cell, str]:
     return wanted
 
 
-def produce_release(lake: Lake, lens: Lens, rater: str, releases: Path, lineage: Mapping[str, Any]) -> Release:
+def produce_release(lake: Lake, lens: Lens, releases: Path, lineage: Mapping[str, Any]) -> Release:
     """Write the lens's release into a folder below `releases` and record it; or return the one that is there.
 
     The tables are read at the versions that they have now, which the manifest names. Raises ReleaseError.
     """
-    cutoff = require_cutoff(lake, lens.name)
-    tables = (DOCUMENTS, SCORES.of(lens.name), FILTERED.of(lens.name))
-    versions = {table.name: lake.version(table) or 0 for table in tables}
-    cells = filtered_cells(lake, cutoff)
-    release = inputs_version({cell.shard: version for cell, version in cells.items()}, FORMAT, lens.name, rater)
-    figures = Report.from_json(find_classifier(lake, lens.name, cutoff.classifier).metrics).figures
+    corpus = filtered_corpus(lake, lens.name)
+    cutoff, cells, versions = corpus.cutoff, corpus.cells, corpus.tables
+    release = inputs_version({cell.shard: version for cell, version in cells.items()}, FORMAT, lens.name)
+    classifier = find_classifier(lake, lens.name, cutoff.classifier)
+    rater = classifier.rater or "not recorded"
+    figures = Report.from_json(classifier.metrics).figures
     facts = ReleaseFacts(
         release=release,
         lens=lens,

@@ -7,7 +7,9 @@ import pytest
 
 from datashop_assets.annealing.inputs import draw_documents, has_characters, kept_documents
 from datashop_assets.corpus.registry import register
-from datashop_assets.records import DOCUMENTS, FILTERED, CrawlFile, Shard
+from datashop_assets.filtering.release import ReleaseError
+from datashop_assets.records import DOCUMENTS, CrawlFile, Shard
+from datashop_assets_tests.workshops import filter_by_hand
 from resources.lake import DeltaLake
 
 SHARDS = [f"crawl-{number}" for number in range(6)]
@@ -16,7 +18,7 @@ EACH, LENGTH = 4, 10  # documents a shard, characters a document
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> DeltaLake:
-    """Six shards, the last one for annotation alone; the lens keeps every second document of all but the first."""
+    """Six shards, the last one for annotation alone; the lens keeps every second document of all but first and last."""
     lake = DeltaLake(str(tmp_path_factory.mktemp("lake")))
     shards = [Shard("crawl", key, n, (CrawlFile(f"{n}.jsonl", 1, "e"),), n == 5) for n, key in enumerate(SHARDS)]
     register(lake, shards, {})
@@ -28,10 +30,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> DeltaLake:
     documents = pl.DataFrame(rows, schema=DOCUMENTS.schema)
     cells = [{"shard": key, "version": "v"} for key in SHARDS]
     lake.commit(DOCUMENTS, documents, cells, {})
-    filtered = documents.select("shard", "id", kept=(pl.col("row") % 2 == 0) & (pl.col("shard") != SHARDS[0]))
-    lake.commit(
-        FILTERED.of("teaching"), filtered.with_columns(reason=pl.lit("by hand"), version=pl.lit("v")), cells, {}
-    )
+    kept = documents.select((pl.col("row") % 2 == 0) & (pl.col("shard") != SHARDS[0])).to_series()
+    filter_by_hand(lake, "teaching", documents, [float(keep) for keep in kept], keep_from=1.0)
     return lake
 
 
@@ -57,7 +57,7 @@ def test_whole_shards_are_drawn_until_there_is_enough(lake: DeltaLake, character
 
 def test_only_kept_documents_are_drawn_and_shards_without_any_are_passed_over(lake: DeltaLake) -> None:
     drawn = kept_documents(lake, "teaching", 10_000, 0)
-    assert sorted(drawn["id"]) == [f"{key}/{row}" for key in SHARDS[1:] for row in (0, 2)]
+    assert sorted(drawn["id"]) == [f"{key}/{row}" for key in SHARDS[1:5] for row in (0, 2)]
     assert kept_documents(lake, "teaching", 2 * LENGTH, 0).height == 2
 
 
@@ -68,6 +68,18 @@ def test_the_order_of_shards_is_the_seeds_and_always_the_same(lake: DeltaLake) -
 
 
 def test_an_empty_corpus_gives_no_documents(tmp_path: Path) -> None:
-    empty = DeltaLake(str(tmp_path))
-    assert draw_documents(empty, 0, has_characters(1)).is_empty()
-    assert kept_documents(empty, "teaching", 1, 0).is_empty()
+    assert draw_documents(DeltaLake(str(tmp_path)), 0, has_characters(1)).is_empty()
+
+
+def test_a_corpus_that_is_partly_filtered_by_another_cutoff_is_not_drawn_from(tmp_path: Path) -> None:
+    lake = DeltaLake(str(tmp_path))
+    register(lake, [Shard("crawl", key, n, (CrawlFile(key, 1, "e"),), False) for n, key in enumerate("ab")], {})
+    rows = [{"shard": key, "id": key, "text": "x", "version": "v"} for key in "ab"]
+    documents = pl.DataFrame(rows, schema=DOCUMENTS.schema)
+    lake.commit(DOCUMENTS, documents, [{"shard": key, "version": "v"} for key in "ab"], {})
+    filter_by_hand(lake, "teaching", documents, [1.0, 2.0], keep_from=1.0)
+    assert kept_documents(lake, "teaching", 10, 0).height == 2
+
+    filter_by_hand(lake, "teaching", documents.filter(shard="b"), [2.0], keep_from=2.0)
+    with pytest.raises(ReleaseError, match="1 of 2 shards are not filtered"):
+        kept_documents(lake, "teaching", 10, 0)

@@ -216,3 +216,10 @@ def test_the_arrow_folder_is_a_saved_dataset(tmp_path: Path) -> None:
 )
 def test_pieces(text: str, lengths: list[int]) -> None:
     assert [len(piece) for piece in pieces(text)] == lengths
+
+
+def test_a_folder_with_files_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"text": "my own corpus"}\n')
+    with pytest.raises(HarvestError, match=r"mine\.jsonl"):
+        harvest(tmp_path, documents=20)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]

@@ -78,6 +78,15 @@ def test_the_licence_of_each_document_reaches_the_release_and_is_counted(world: 
     assert by_shard == [(f"crawl-0000{shard}", stated) for shard, stated in terms.items()]
 
 
+def test_the_release_names_the_rater_that_gave_the_labels_also_when_another_is_asked_today(filtered: World) -> None:
+    before = filtered.read(RELEASES)
+    filtered.change_project(lenses={"teaching": LENS | {"rater": "other"}})
+    facts = metadata_of(filtered.run("cut_release", "teaching"), "release")["teaching"]
+    assert facts["skipped"] is True, "the text that is kept is the same"
+    card = (Path(before["uri"].item()) / "README.md").read_text()
+    assert "scripted" in card
+
+
 def test_a_partly_filtered_corpus_is_not_released_and_the_shards_are_named(filtered: World) -> None:
     filtered.change_project(lenses={"teaching": LENS | {"cutoff": {"lower": 3.0}}})
     filtered.run("set_cutoff", "teaching")
@@ -104,8 +113,8 @@ def test_shards_that_are_for_annotation_only_are_never_released(world: World) ->
     assert reasons == ["annotation_pool_only"]
     pool = set(world.read(DOCUMENTS).filter(pl.col("dataset") == "pool")["id"])
     assert pool
-    assert released_ids(world)
     assert not pool & released_ids(world)
+    assert len(released_ids(world)) == 30, "a quarter of the 120 that can be released, whatever the pool holds"
 
 
 def test_a_shard_without_any_document_flows_through_as_empty_and_is_not_planned_again(world: World) -> None:

@@ -1,6 +1,7 @@
 """The lake: what a commit replaces, what it refuses, and what two writers at once leave behind."""
 
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datashop_assets.records import SCORES, SHARDS, TABLES, TableSpec
-from datashop_assets.seams import PermanentError
+from datashop_assets.seams import Commit, PermanentError
 from resources.lake import REPLACE_ATTEMPTS, CellMismatchError, DeltaLake, LakeError, SchemaMismatchError
 
 TABLE = TableSpec(
@@ -166,6 +167,19 @@ def test_a_commit_carries_its_lineage(lake: DeltaLake) -> None:
 
 def test_credentials_never_appear_in_the_representation() -> None:
     assert "hunter2" not in repr(DeltaLake("s3://bucket", {"AWS_SECRET_ACCESS_KEY": "hunter2"}))
+
+
+def test_each_commit_knows_the_version_that_it_made_itself(tmp_path: Path) -> None:
+    uri = str(tmp_path / "lake")
+    _write(uri, "z", 1)
+    with ThreadPoolExecutor(4) as pool:
+        made = pool.map(lambda shard: [_commit(uri, shard, n).version for n in range(5)], "abcd")
+        versions = [version for of_one in made for version in of_one]
+    assert len(set(versions)) == 20
+
+
+def _commit(uri: str, shard: str, number: int) -> Commit:
+    return DeltaLake(uri).commit(TABLE, rows(shard, "r", [number]), [cell(shard)], {})
 
 
 def _write(uri: str, shard: str, times: int) -> None:

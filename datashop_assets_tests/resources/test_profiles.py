@@ -10,7 +10,7 @@ from datashop_assets_tests.worlds import write_project
 from resources.lake import DeltaLake
 from resources.model_store import S3ModelStore
 from resources.object_store import ObjectStoreError, UnsafeObjectStoreError
-from resources.profiles import REPOSITORY, build_resources, laptop, profile_from_environment, project_of
+from resources.profiles import REPOSITORY, build_resources, dagster_home, laptop, profile_from_environment, project_of
 
 SECRET = "s3cr3t-value"
 KEYS = {"AWS_ACCESS_KEY_ID": "key-id-value", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": "token-value"}
@@ -109,3 +109,9 @@ def test_an_unknown_rater_names_the_project_file_and_the_known_ones(tmp_path: Pa
     raters = resource(build_resources(profile, project_of(profile)), "raters")
     with pytest.raises(ProjectError, match=r"no rater 'nobody' in .*datashop\.yaml; known: \['other', 'scripted'\]"):
         raters("nobody")
+
+
+def test_two_projects_have_dagster_instances_of_their_own_with_the_shipped_settings(tmp_path: Path) -> None:
+    homes = {dagster_home(laptop(tmp_path / name / "datashop.yaml")) for name in "ab"}
+    assert len(homes) == 2
+    assert all("max_concurrent_runs" in (home / "dagster.yaml").read_text() for home in homes)

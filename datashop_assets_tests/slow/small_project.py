@@ -19,7 +19,7 @@ import yaml
 import zstandard
 
 from datashop_assets.demo.sources import SOURCES
-from resources.profiles import REPOSITORY, Profile, laptop
+from resources.profiles import REPOSITORY, Profile, dagster_home, laptop
 
 LENS = "explanations"
 DATASET = "small"
@@ -114,14 +114,7 @@ def write_project(folder: Path, sample_per_shard: int) -> Path:
 
 def open_project(file: Path, home: Path) -> SmallProject:
     """A home for the project with a Dagster instance of its own, on the settings of the checkout's."""
-    dagster_home = home / "dagster"
-    dagster_home.mkdir(parents=True)
-    settings = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
-    settings["storage"]["sqlite"]["base_dir"] = str(dagster_home / "storage")
-    settings["local_artifact_storage"]["config"]["base_dir"] = str(dagster_home)
-    settings["compute_logs"]["config"]["base_dir"] = str(dagster_home / "logs")
-    (dagster_home / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    return SmallProject(file, file.parent / "landing", home, dagster_home)
+    return SmallProject(file, file.parent / "landing", home, dagster_home(laptop(file, home)))
 
 
 def walk(project: SmallProject, *last_step: str) -> None:
