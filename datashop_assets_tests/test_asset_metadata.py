@@ -12,7 +12,7 @@ from datashop_assets.records import SCORES, Estimate
 from resources.lake import CellMismatchError, LakeError, SchemaMismatchError
 from resources.model_store import ModelStoreError
 from resources.object_store import ObjectStoreError, ObjectStoreRefusedError, UnsafeObjectStoreError
-from resources.raters.openai_compatible import RaterEndpointError, RaterRefusedError
+from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from resources.launchers import SubprocessLauncher
 from resources.model_store import open_model_store
 from resources.object_store import probe_conditional_put
 from resources.raters import build_rater
+from resources.raters.answer_cache import SqlAnswerCache
 from resources.staging import FolderProgress
 
 # delta-rs reads these names; the values never leave this dict.
@@ -47,10 +48,16 @@ class Profile:
     lake: str
     models: str
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # The URL of the answers that raters keep, or None; not shown, for it may hold a password.
+    rating_cache: str | None = field(default=None, repr=False)
 
     @property
     def releases(self) -> Path:
         return self.home / "releases"
+
+    @property
+    def summaries(self) -> Path:
+        return self.home / "summaries"
 
     @property
     def cache(self) -> Path:
@@ -68,7 +75,8 @@ class Profile:
 def laptop(project_file: Path, home: Path | None = None) -> Profile:
     """The embedded profile: everything in one folder beside the project file."""
     home = home or project_file.resolve().parent / ".datashop"
-    return Profile(project_file.resolve(), home, str(home / "lake"), str(home / "models"))
+    answers = f"sqlite:///{home / 'rating_cache.db'}"
+    return Profile(project_file.resolve(), home, str(home / "lake"), str(home / "models"), rating_cache=answers)
 
 
 def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Profile:
@@ -76,7 +84,8 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
 
     DATASHOP_PROJECT: the project file (default: `datashop.yaml` in the checkout). DATASHOP_HOME: the local folder
     (default: `.datashop` beside the project file). DATASHOP_LAKE, DATASHOP_MODELS: a path or s3:// URL each (default:
-    below the home). S3 credentials and endpoint: the AWS_* variables.
+    below the home). DATASHOP_RATING_CACHE: a sqlite:/// or postgresql+psycopg2:// URL, or `none` (default:
+    `rating_cache.db` in the home). S3 credentials and endpoint: the AWS_* variables.
     """
     project_file = Path(environment.get("DATASHOP_PROJECT", REPOSITORY / "datashop.yaml"))
     home = environment.get("DATASHOP_HOME")
@@ -86,7 +95,8 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
     for name, uri in {"DATASHOP_LAKE": lake, "DATASHOP_MODELS": models}.items():
         if local_path(uri) is None and not uri.startswith("s3://"):
             raise ProjectError(f"{name} is {uri!r}; it must be a local path or s3://bucket/prefix")
-    return Profile(base.project_file, base.home, lake, models, options)
+    answers = environment.get("DATASHOP_RATING_CACHE") or base.rating_cache
+    return Profile(base.project_file, base.home, lake, models, options, None if answers == "none" else answers)
 
 
 def dagster_home(profile: Profile) -> Path:
@@ -110,11 +120,13 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
     vanish is refused with UnsafeObjectStoreError before anything is written.
     """
 
+    answers = None if profile.rating_cache is None else SqlAnswerCache(profile.rating_cache)
+
     @cache
     def raters(name: str) -> Rater:
         if name not in project.raters:
             raise ProjectError(f"no rater {name!r} in {profile.project_file}; known: {sorted(project.raters)}")
-        return build_rater(project.raters[name], profile.cache)
+        return build_rater(project.raters[name], profile.cache, answers)
 
     def staging(*parts: str) -> FolderProgress:
         return FolderProgress(profile.staging.joinpath(*parts))
@@ -125,9 +137,7 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
 
     @cache
     def lake() -> DeltaLake:
-        if local_path(profile.lake) is None:
-            probe_conditional_put(profile.lake, profile.storage_options)
-        return DeltaLake(profile.lake, profile.storage_options)
+        return open_lake(profile)
 
     models = open_model_store(profile.models, profile.cache, profile.storage_options)
     resources: dict[str, Any] = {
@@ -138,9 +148,17 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
         "models": models,
         "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
         "releases": profile.releases,
+        "summaries": profile.summaries,
     }
     made = {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
     return made | {"lake": dg.ResourceDefinition(lambda _: lake())}
+
+
+def open_lake(profile: Profile) -> DeltaLake:
+    """The profile's lake. One on S3 is probed, and refused with UnsafeObjectStoreError where commits would vanish."""
+    if local_path(profile.lake) is None:
+        probe_conditional_put(profile.lake, profile.storage_options)
+    return DeltaLake(profile.lake, profile.storage_options)
 
 
 def project_of(profile: Profile) -> Project:

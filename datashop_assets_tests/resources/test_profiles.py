@@ -42,6 +42,22 @@ def test_each_variable_moves_what_it_names(tmp_path: Path) -> None:
     assert moved.home == tmp_path / ".datashop"
 
 
+def test_the_answers_of_raters_are_kept_in_the_home_or_elsewhere_or_nowhere(tmp_path: Path) -> None:
+    environment = {"DATASHOP_PROJECT": str(write_project(tmp_path)), "DATASHOP_HOME": str(tmp_path / "home")}
+
+    def place(url: str) -> str | None:
+        return profile_from_environment(environment | {"DATASHOP_RATING_CACHE": url}).rating_cache
+
+    assert profile_from_environment(environment).rating_cache == f"sqlite:///{tmp_path}/home/rating_cache.db"
+    assert place("sqlite:////elsewhere/answers.db") == "sqlite:////elsewhere/answers.db"
+    assert place("none") is None
+    shared = profile_from_environment(
+        environment | {"DATASHOP_RATING_CACHE": f"postgresql+psycopg2://me:{SECRET}@h/db"}
+    )
+    raters = resource(build_resources(shared, project_of(shared)), "raters")
+    assert SECRET not in f"{shared!r} {raters!r} {vars(raters('scripted'))}"
+
+
 @pytest.mark.parametrize("name", ["DATASHOP_LAKE", "DATASHOP_MODELS"])
 @pytest.mark.parametrize("uri", ["gs://bucket/lake", "http://example.org/lake"])
 def test_a_store_that_cannot_be_used_is_refused_by_the_variables_name(name: str, uri: str) -> None:

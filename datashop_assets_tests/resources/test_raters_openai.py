@@ -1,26 +1,37 @@
-"""The served rater against a real HTTP server, through the real client."""
+"""A rater over a served model against a real HTTP server: what is judged, asked again, and never paid twice."""
 
 import logging
-import socket
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from datashop_assets.project import RaterSettings
+from datashop_assets.rating.prompted import PromptedRater
 from datashop_assets_tests.rating.lens_for_tests import documents, small_lens
 from datashop_assets_tests.resources.chat_server import ChatServer, Reply, fails, says, serving
-from resources.raters.openai_compatible import OpenAICompatibleRater, RaterEndpointError, RaterRefusedError
+from resources.raters import build_rater, chat_openai
+from resources.raters.answer_cache import SqlAnswerCache
+from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
 
 LENS = small_lens()
 FOUR = says('{"rationale": "clear", "score": 4}')
 
 
-def rater(server: ChatServer | str, **changed: Any) -> OpenAICompatibleRater:
+def rater(server: ChatServer | str, kept: SqlAnswerCache | None = None, **changed: Any) -> PromptedRater:
     url = server if isinstance(server, str) else server.base_url
     settings = {"backend": "openai", "model": "org/tiny-model", "base_url": url, "api_key_env": "TEST_RATER_KEY"}
-    return OpenAICompatibleRater(RaterSettings(**{**settings, "timeout_s": 5, **changed}))
+    built = build_rater(RaterSettings(**{**settings, "timeout_s": 5, **changed}), Path("/nowhere"), kept)
+    assert isinstance(built, PromptedRater)
+    return built
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> SqlAnswerCache:
+    return SqlAnswerCache(f"sqlite:///{tmp_path / 'answers.db'}")
 
 
 def test_a_good_answer_becomes_a_score_with_its_rationale() -> None:
@@ -29,7 +40,6 @@ def test_a_good_answer_becomes_a_score_with_its_rationale() -> None:
     assert (judgement.score, judgement.reason, judgement.rationale) == (4.0, None, "clear")
     assert (judgement.input_tokens, judgement.output_tokens) == (10, 3)
     (request,) = server.requests
-    assert request["messages"] == LENS.messages("a document")
     assert request["response_format"]["json_schema"]["schema"]["properties"]["score"]["maximum"] == 5
 
 
@@ -50,8 +60,8 @@ def test_a_malformed_answer_is_really_asked_again() -> None:
         pytest.param(says('{"score": 9}'), "off_scale", 3, id="off the scale is not clipped"),
         pytest.param(says('{"rationale": "and so', finish="length"), "cut_off", 3, id="answer budget used up"),
         pytest.param(says(None, refusal="I can't help with that"), "refused", 3, id="refusal"),
-        pytest.param(fails(400, "maximum context length is 2048"), "endpoint_error", 1, id="document too long"),
-        pytest.param((200, ["not", "a completion"]), "endpoint_error", 1, id="not a chat completion"),
+        pytest.param(fails(400, "maximum context length is 2048"), "too_long", 1, id="document too long"),
+        pytest.param((200, ["not", "a completion"]), "endpoint_error", 3, id="not a chat completion"),
     ],
 )
 def test_a_document_that_cannot_be_judged_is_null_with_the_reason(reply: Reply, reason: str, generations: int) -> None:
@@ -63,10 +73,11 @@ def test_a_document_that_cannot_be_judged_is_null_with_the_reason(reply: Reply, 
     assert len(server.asked("bad")) == generations
 
 
-def test_a_busy_server_is_waited_for() -> None:
+def test_a_busy_server_is_waited_for_and_that_is_counted() -> None:
     with serving(lambda _, times: fails(429, "slow down") if times < 3 else FOUR) as server:
         (judgement,) = rater(server).rate(LENS, documents(["x"]))
     assert judgement.score == 4.0
+    assert judgement.requests == 3
 
 
 def test_an_empty_document_costs_nothing() -> None:
@@ -77,7 +88,7 @@ def test_an_empty_document_costs_nothing() -> None:
 
 
 def test_a_hanging_request_fails_its_document_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.raters.openai_compatible.CLIENT_RETRIES", 0)
+    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 0)
     release = threading.Event()
 
     def script(document: str, _: int) -> Reply:
@@ -93,15 +104,12 @@ def test_a_hanging_request_fails_its_document_only(monkeypatch: pytest.MonkeyPat
     assert "Timeout" in (judgements[1].raw or "")
 
 
-@pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("where", ["at the start", "while rating"])
 def test_a_refused_key_ends_the_run_and_is_not_shown(
-    status: int, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TEST_RATER_KEY", "sk-very-secret")
     caplog.set_level(logging.DEBUG)
-    refuse = fails(status, "bad key sk-very-secret")
-    with serving(lambda *_: refuse, models_status=status if where == "at the start" else 200) as server:
+    with serving(lambda *_: fails(401, "bad key sk-very-secret")) as server:
         asked = rater(server)
         with pytest.raises(RaterRefusedError, match="TEST_RATER_KEY") as error:
             list(asked.rate(LENS, documents(["x"])))
@@ -116,46 +124,15 @@ def test_a_key_that_the_server_quotes_is_not_kept(monkeypatch: pytest.MonkeyPatc
     assert "sk-very-secret" not in str(judgement)
 
 
-def test_the_key_comes_from_the_environment_and_local_servers_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(lambda *_: FOUR) as server:
-        monkeypatch.delenv("TEST_RATER_KEY", raising=False)
-        list(rater(server).rate(LENS, documents(["x"])))
-        monkeypatch.setenv("TEST_RATER_KEY", "sk-mine")
-        list(rater(server).rate(LENS, documents(["x"])))
-    assert server.keys == ["Bearer EMPTY", "Bearer sk-mine"]
-
-
-def test_an_unreachable_endpoint_is_named_at_once() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(RaterEndpointError, match=url) as error:
-        list(rater(url).rate(LENS, documents(["x"])))
-    assert not isinstance(error.value, RaterRefusedError), "it may be up the next time"
-
-
-@pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_server_out_of_order_ends_the_run_before_a_document_is_given_up(status: int) -> None:
-    with serving(lambda *_: FOUR, models_status=status) as server:
-        with pytest.raises(RaterEndpointError, match=f"HTTP {status}") as error:
-            list(rater(server).rate(LENS, documents(["x"])))
+def test_an_endpoint_that_dies_ends_the_run_before_documents_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 0)
+    with serving(lambda *_: fails(502, "no worker") if server.models_status == 502 else FOUR) as server:
+        judgements = rater(server, parallel=2).rate(LENS, documents([f"d{n}" for n in range(100)]))
+        next(judgements)
+        server.models_status = 502
+        with pytest.raises(RaterEndpointError, match="HTTP 502") as error:
+            list(judgements)
         assert not isinstance(error.value, RaterRefusedError), "it may be mended the next time"
-        assert server.requests == []
-
-
-@pytest.mark.parametrize("status", [404, 405, 429, 501])
-def test_a_server_without_a_list_of_models_is_asked_all_the_same(status: int) -> None:
-    with serving(lambda *_: FOUR, models_status=status) as server:
-        (judgement,) = rater(server).rate(LENS, documents(["x"]))
-    assert judgement.score == 4.0
-
-
-def test_a_model_that_is_not_served_is_named() -> None:
-    with (
-        serving(lambda *_: fails(404, "no such model")) as server,
-        pytest.raises(RaterRefusedError, match="org/tiny-model"),
-    ):
-        list(rater(server).rate(LENS, documents(["x"])))
 
 
 def test_answers_come_in_order_with_several_questions_in_flight() -> None:
@@ -177,20 +154,13 @@ def test_answers_come_in_order_with_several_questions_in_flight() -> None:
     assert 1 < most[0] <= 4
 
 
-def test_answers_stream_out_before_all_are_asked() -> None:
-    with serving(lambda *_: FOUR) as server:
-        judgements = rater(server, parallel=2).rate(LENS, documents([f"d{n}" for n in range(50)]))
-        next(judgements)
-        assert len(server.requests) <= 8
-        judgements.close()
-
-
 @pytest.mark.parametrize(
     ("change", "same"),
     [
         pytest.param({"base_url": "http://elsewhere:1/v1"}, True, id="another place"),
         pytest.param({"parallel": 99, "timeout_s": 7}, True, id="other pace"),
         pytest.param({"api_key_env": "OTHER_KEY"}, True, id="another key"),
+        pytest.param({"batch_api": True}, True, id="the batch API"),
         pytest.param({"model": "org/other-model"}, False, id="another model"),
         pytest.param({"temperature": 0.7}, False, id="another temperature"),
         pytest.param({"max_tokens": 50}, False, id="another answer budget"),
@@ -199,4 +169,69 @@ def test_answers_stream_out_before_all_are_asked() -> None:
 def test_the_id_changes_with_what_changes_judgements(change: dict[str, Any], same: bool) -> None:
     first = rater("http://here:1/v1")
     assert (rater("http://here:1/v1", **change).id == first.id) is same
-    assert first.id.startswith("openai-tiny-model-")
+    assert first.id.startswith("tiny-model-")
+
+
+class TestTheCache:
+    """Requests are counted where they arrive."""
+
+    def test_what_was_answered_is_not_asked_again_by_anyone(self, answers: SqlAnswerCache) -> None:
+        texts = [f"d{n}" for n in range(20)]
+        with serving(lambda *_: FOUR) as server:
+            before = list(rater(server, answers).rate(LENS, documents(texts)))
+            server.requests.clear()
+            other = rater(server, SqlAnswerCache(str(answers.url)), parallel=3)
+            after = list(other.rate(replace(LENS, name="renamed"), documents(reversed(texts))))
+        assert server.requests == []
+        assert [j.score for j in after] == [j.score for j in before] == [4.0] * 20
+        assert [(j.requests, j.cached, j.input_tokens) for j in after] == [(0, 1, 0)] * 20
+
+    def test_no_server_is_needed_for_what_is_kept(self, answers: SqlAnswerCache) -> None:
+        with serving(lambda *_: FOUR) as server:
+            list(rater(server, answers).rate(LENS, documents(["x"])))
+        (judgement,) = rater(server, answers).rate(LENS, documents(["x"]))
+        assert judgement.score == 4.0
+
+    def test_a_rating_that_stopped_half_way_asks_only_for_the_rest(self, answers: SqlAnswerCache) -> None:
+        texts = [f"d{n}" for n in range(30)]
+        with serving(lambda *_: FOUR) as server:
+            judgements = rater(server, answers, parallel=2).rate(LENS, documents(texts))
+            for _ in range(10):
+                next(judgements)
+            judgements.close()  # type: ignore[attr-defined]
+            asked = len(server.requests)
+            assert 10 <= asked < 30
+            assert len(list(rater(server, answers).rate(LENS, documents(texts)))) == 30
+        assert len(server.requests) == 30, "each document was asked about once"
+
+    def test_failures_are_not_kept(self, answers: SqlAnswerCache) -> None:
+        with serving(lambda _, times: says("no idea") if times <= 3 else FOUR) as server:
+            (failed,) = rater(server, answers).rate(LENS, documents(["x"]))
+            (judged,) = rater(server, answers).rate(LENS, documents(["x"]))
+        assert (failed.reason, judged.score) == ("unparsable_answer", 4.0)
+        assert len(server.requests) == 4
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param({"model": "org/other-model"}, id="another model"),
+            pytest.param({"temperature": 0.5}, id="another temperature"),
+            pytest.param({"top_p": 0.9}, id="another top_p"),
+            pytest.param({"max_tokens": 99}, id="another answer budget"),
+            pytest.param({"answers": "second opinion"}, id="answers wanted anew"),
+            pytest.param({"prompt": "Judge this: {{ document }}"}, id="another prompt"),
+            pytest.param({"system": "Be strict."}, id="another system prompt"),
+            pytest.param({"mode": "score_only"}, id="another schema"),
+            pytest.param({"high": 10}, id="another scale, so another schema"),
+        ],
+    )
+    def test_what_can_change_an_answer_asks_anew(self, change: dict[str, Any], answers: SqlAnswerCache) -> None:
+        name, value = next(iter(change.items()))
+        in_lens = name in ("prompt", "system", "mode", "high")
+        lens = replace(LENS, **{name: value}) if in_lens else LENS
+        with serving(lambda *_: FOUR) as server:
+            list(rater(server, answers).rate(LENS, documents(["x"])))
+            list(rater(server, answers, **({} if in_lens else change)).rate(lens, documents(["x"])))
+            assert len(server.requests) == 2
+            list(rater(server, answers).rate(LENS, documents(["x"])))
+        assert len(server.requests) == 2, "what was kept before is still there"
