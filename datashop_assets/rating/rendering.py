@@ -20,7 +20,7 @@ from jinja2 import TemplateError
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Criterion, Exemplar, Lens, LensError
 from datashop_assets.rating.questions import QuestionError
-from datashop_assets.rating.templates import environment, literals
+from datashop_assets.rating.templates import environment, literals, used_names
 
 # What UTF-8 cannot say and what C strings end at: shown as the replacement character.
 UNSAYABLE = re.compile("[\x00\ud800-\udfff]")
@@ -40,6 +40,28 @@ HEADING = re.compile(r"^[ \t]*(#{1,6}[ \t]\S.{0,200}|([-=*_~`\"'])\2{2,80})[ \t]
 ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 ROLE_MARKER = re.compile(r"^(?=[ \t]{0,8}#{1,6}[ \t])", re.MULTILINE)
 
+# The keys of an answer are the same in every language.
+WORDS = {
+    "en": {
+        "number": "Answer with only the number, an integer from {low} to {high}.",
+        "integer": "integer from {low} to {high}",
+        "rationale": "Write one or two sentences of rationale first, and then decide.",
+        "score": "The score is an integer in the given range.",
+        "scores": "The scores are integers in the given range.",
+        "labels": "Give every label that fits, written exactly as above, and an empty list where none does.",
+        "json": "Answer with one JSON object of this form and nothing else:",
+    },
+    "es": {
+        "number": "Responde solo con el número, un entero de {low} a {high}.",
+        "integer": "entero de {low} a {high}",
+        "rationale": "Escribe primero una o dos frases de justificación y decide después.",
+        "score": "La puntuación es un entero del intervalo dado.",
+        "scores": "Las puntuaciones son enteros del intervalo dado.",
+        "labels": "Da todas las etiquetas que correspondan, escritas exactamente como arriba, o una lista vacía.",
+        "json": "Responde con un solo objeto JSON de esta forma y nada más:",
+    },
+}
+
 
 def messages(lens: Lens, document: Document) -> list[dict[str, str]]:
     """The chat messages that ask about this document through the lens: `system`, where it says anything, and `user`.
@@ -47,7 +69,7 @@ def messages(lens: Lens, document: Document) -> list[dict[str, str]]:
     Raises QuestionError with reason `missing_field` or `bad_field` where the document's fields are not what the lens
     needs, and LensError where a template fails on these values although the folder's check passed it.
     """
-    sources = tuple(sorted(_sources(lens).items()))
+    sources = _sources(lens)
     values = {name: _shown(lens, value) for name, value in _data(lens, document).items()} | _lens_values(lens)
     made = environment(sources)
     rendered = {}
@@ -66,23 +88,21 @@ def replaced_characters(document: Document) -> int:
 
 
 def answer_format(lens: Lens) -> str:
-    """What the rater is told about the form of its answer: it follows from the lens and its mode."""
+    """What the rater is told about the form of its answer, in the lens's language where it is one of WORDS, else in
+    English: it follows from the lens and its mode."""
+    words = WORDS.get(lens.language.split("-")[0], WORDS["en"])
     if lens.mode == "expected_score":
-        low, high = lens.overall.low, lens.overall.high
-        return f"Answer with only the number, an integer from {low} to {high}."
-    keys = ['"rationale": "..."'] if lens.mode == "rationale_then_score" else []
+        return words["number"].format(low=lens.overall.low, high=lens.overall.high)
+    reasoned = lens.mode == "rationale_then_score"
+    keys = ['"rationale": "..."'] if reasoned else []
     if lens.kind == "label":
         keys += [f'"{labels.name}": ["...", ...]' for labels in lens.label_sets]
-        what = "Give every label that fits, written exactly as above, and an empty list where none does."
+        what = words["labels"]
     else:
-        keys += [f'"{criterion.name}": {_range(criterion)}' for criterion in lens.asked]
-        what = f"{'The score is an integer' if len(lens.asked) == 1 else 'The scores are integers'} in the given range."
-    first = (
-        "Write one or two sentences of rationale first, and then decide. "
-        if lens.mode == "rationale_then_score"
-        else ""
-    )
-    return f"{first}{what} Answer with one JSON object of this form and nothing else:\n{{{', '.join(keys)}}}"
+        keys += [f'"{c.name}": <{words["integer"].format(low=c.low, high=c.high)}>' for c in lens.asked]
+        what = words["score"] if len(lens.asked) == 1 else words["scores"]
+    said = [words["rationale"]] if reasoned else []
+    return f"{' '.join([*said, what, words['json']])}\n{{{', '.join(keys)}}}"
 
 
 def conversation(record: Sequence[Any]) -> str:
@@ -105,7 +125,7 @@ def conversation(record: Sequence[Any]) -> str:
 def neutral(text: str, lens: Lens) -> str:
     """The text with everything broken up that could end its place in this lens's prompt, and nothing else changed."""
     said = UNSAYABLE.sub(REPLACEMENT, text)
-    return _markers(tuple(sorted(_sources(lens).items()))).sub(lambda found: _broken(found[0]), said)
+    return _markers(_sources(lens)).sub(lambda found: _broken(found[0]), said)
 
 
 def _broken(marker: str) -> str:
@@ -116,7 +136,7 @@ def _broken(marker: str) -> str:
 @lru_cache(maxsize=64)
 def _markers(sources: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     """What ends a document's place in these templates' prompts: their tags, headings and rules, and control tokens."""
-    own = literals(dict(sources))
+    own = literals(sources)
     tags = sorted({re.escape(name.casefold()) for name in TAG.findall(own)})
     headings = sorted({re.escape(found[0]) for found in HEADING.findall(own)})
     wanted = [*CONTROL]
@@ -127,8 +147,8 @@ def _markers(sources: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     return re.compile("|".join(wanted), re.IGNORECASE | re.MULTILINE)
 
 
-def _sources(lens: Lens) -> dict[str, str]:
-    return {"system.jinja": lens.system, "prompt.jinja": lens.prompt, **dict(lens.includes)}
+def _sources(lens: Lens) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted([("system.jinja", lens.system), ("prompt.jinja", lens.prompt), *lens.includes]))
 
 
 def _data(lens: Lens, document: Document) -> dict[str, str]:
@@ -138,9 +158,15 @@ def _data(lens: Lens, document: Document) -> dict[str, str]:
             "missing_field", f"lens {lens.name!r} needs the fields {missing}; the record has {sorted(document.fields)}"
         )
     fields = {name: document.fields[name] for name in lens.input_fields}
-    lists = [value for value in fields.values() if isinstance(value, list | tuple)]
-    talk = {"conversation": "\n\n".join(conversation(value) for value in lists)} if lens.input_fields else {}
+    talks = [conversation(value) for value in fields.values() if _is_talk(value)]
+    if not talks and "conversation" in used_names(_sources(lens)):
+        raise QuestionError("bad_field", f"lens {lens.name!r} shows a conversation; no field is a list of messages")
+    talk = {"conversation": "\n\n".join(talks)} if lens.input_fields else {}
     return {"document": document.text} | talk | {name: _plain(value) for name, value in fields.items()}
+
+
+def _is_talk(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(message, Mapping) for message in value)
 
 
 def _plain(value: Any) -> str:
@@ -149,7 +175,7 @@ def _plain(value: Any) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, list | tuple):
+    if _is_talk(value):
         return conversation(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
@@ -191,7 +217,3 @@ def _example(lens: Lens, exemplar: Exemplar) -> dict[str, Any]:
     fields = {name: _shown(lens, _plain(value)) for name, value in exemplar.fields.items()}
     score = int(exemplar.score) if exemplar.score == int(exemplar.score) else exemplar.score
     return fields | {"text": _shown(lens, exemplar.text), "score": score}
-
-
-def _range(criterion: Criterion) -> str:
-    return f"<integer from {criterion.low} to {criterion.high}>"

@@ -120,7 +120,7 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
     wrong += list(_include_faults(parsed, sources))
     wrong += [fault for file, source in sources.items() for fault in _glued_lines(file, source)]
     yield from wrong
-    used = {node.name for template in parsed.values() for node in template.find_all(nodes.Name)}
+    used = used_names(tuple(sorted(sources.items())))
     if not used & {"document", "conversation", *fields}:
         wanted = "document" if not fields else f"any of {['document', 'conversation', *fields]}"
         yield "prompt.jinja", None, f"never uses {wanted}: the rater would not see what it rates"
@@ -245,9 +245,14 @@ def _expanded(file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[
     return size(file)
 
 
-def literals(sources: Mapping[str, str]) -> str:
+def literals(sources: tuple[tuple[str, str], ...]) -> str:
     """The text that the templates themselves say, without the values: what surrounds a document."""
-    made = environment(tuple(sorted(sources.items())))
-    return "\n".join(
-        node.data for source in sources.values() for node in made.parse(source).find_all(nodes.TemplateData)
-    )
+    made = environment(sources)
+    return "\n".join(node.data for _, source in sources for node in made.parse(source).find_all(nodes.TemplateData))
+
+
+@lru_cache(maxsize=64)
+def used_names(sources: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The names of the values that the templates use."""
+    made = environment(sources)
+    return frozenset(node.name for _, source in sources for node in made.parse(source).find_all(nodes.Name))

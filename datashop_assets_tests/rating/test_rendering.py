@@ -128,6 +128,7 @@ class TestRecords:
             pytest.param(None, "", id="null is nothing"),
             pytest.param(3, "3", id="a number"),
             pytest.param({"a": ["é"]}, '{"a": ["é"]}', id="a mapping as JSON"),
+            pytest.param(["a", "b"], '["a", "b"]', id="a list that holds no messages, as JSON"),
         ],
     )
     def test_a_field_that_is_no_text(self, value: Any, text: str) -> None:
@@ -177,6 +178,11 @@ class TestConversations:
         assert caught.value.reason == "bad_field"
 
 
+def test_a_record_without_messages_is_not_judged_by_a_lens_that_shows_them() -> None:
+    with pytest.raises(QuestionError, match="no field is a list of messages"):
+        messages(CHAT, Document("", {"turns": "user: Hi"}))
+
+
 def test_few_shot_exemplars_are_shown_and_others_are_not() -> None:
     lens = replace(
         LENS,
@@ -194,6 +200,7 @@ CRITERIA = (Criterion("clear", 1, 3), Criterion("overall", 1, 3))
 TOPICS = (LabelSet("domains", ("Health", "Law")), LabelSet("use_cases", ("Search",)))
 
 
+@pytest.mark.parametrize("language", ["en", "es-MX"])
 @pytest.mark.parametrize("mode", get_args(Mode))
 @pytest.mark.parametrize(
     "lens",
@@ -203,10 +210,10 @@ TOPICS = (LabelSet("domains", ("Health", "Law")), LabelSet("use_cases", ("Search
         pytest.param(replace(LENS, label_sets=TOPICS, low=0, high=0), id="labels"),
     ],
 )
-def test_the_wanted_form_names_what_the_schema_asks_for(lens: Lens, mode: Mode) -> None:
-    said = answer_format(replace(lens, mode=mode))
+def test_the_wanted_form_names_what_the_schema_asks_for(lens: Lens, mode: Mode, language: str) -> None:
+    said = answer_format(replace(lens, mode=mode, language=language))
+    assert ("JSON" in said) == (mode != "expected_score")
     if mode == "expected_score":
-        assert "only the number" in said
         assert "{" not in said
     else:
         keys = list(answer_schema(lens, mode)["properties"])
