@@ -1,7 +1,7 @@
-"""Folders that appear whole or not at all, also when the machine loses power.
+"""Folders and files that appear whole or not at all, also when the machine loses power.
 
-What belongs here: writing a folder beside its place and renaming it, checksums of files. What does not: what is in
-the folder (releases: `filtering/release.py`, models: `resources/model_store.py`).
+What belongs here: writing beside the place and renaming, checksums of files. What does not: what is written
+(releases: `filtering/release.py`, models: `resources/model_store.py`, exports of ratings: `rating/exports.py`).
 """
 
 import hashlib
@@ -55,6 +55,23 @@ def new_directory(final: Path) -> Iterator[Path]:
         _sync(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def replaced_file(final: Path) -> Iterator[Path]:
+    """A path beside `final`, in a folder that is there, for a file that replaces it when the block ends well.
+
+    When the block raises, `final` is as it was. Two processes that write it at once do not mix: the later one wins.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.parent / f".{final.name}.{os.getpid()}.partial"
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(final)
+        _sync(final.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

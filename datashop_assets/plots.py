@@ -1,7 +1,8 @@
 """Pictures for people: small PNGs of classifiers, scores and training runs, in one style.
 
 What belongs here: drawing. What does not: computing what is drawn (the stages), attaching it (`asset_metadata.py`).
-Every function returns PNG bytes of about 480 by 320 pixels, below 40 kB, because metadata keeps them for ever.
+Every function returns PNG bytes of about 480 by 320 pixels (a list of many bars is higher), below 40 kB, because
+metadata keeps them for ever.
 """
 
 import base64
@@ -13,6 +14,8 @@ from typing import Any, Protocol
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
 CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
 WIDTH, HEIGHT, DPI = 4.8, 3.2, 100
+# Inches a row, and characters of a name beside it.
+ROW, LONGEST_NAME = 0.2, 28
 STYLE: Any = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
@@ -38,6 +41,17 @@ class ReliabilityBin(Protocol):
     def label(self) -> float: ...
     @property
     def n(self) -> int: ...
+
+
+class Share(Protocol):
+    """A share in [0, 1] with the bounds of its interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
 
 class Gain(Protocol):
@@ -194,6 +208,47 @@ def comparison_chart(
     return _picture(draw)
 
 
+def share_bars(shares: Mapping[str, Share], title: str, xlabel: str = "share of documents, 95 % interval") -> bytes:
+    """One horizontal bar a label, first on top, with its interval."""
+
+    def draw(axes: Any) -> None:
+        for row, bar in enumerate(shares.values()):
+            axes.barh(row, bar.value, color=BLUE, height=0.7)
+            axes.plot([bar.low, bar.high], [row, row], color="#222222", linewidth=1, solid_capstyle="butt")
+        if not shares:
+            axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=GREY, transform=axes.transAxes)
+        _rows(axes, shares)
+        axes.set_xlim(0, min(1.0, 1.05 * max((bar.high for bar in shares.values()), default=1.0)))
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.grid(axis="y", visible=False)
+        axes.set(xlabel=xlabel, title=title)
+
+    return _picture(draw, rows=len(shares))
+
+
+def share_map(
+    shares: Sequence[Sequence[float | None]], labels: Sequence[str], groups: Sequence[str], title: str
+) -> bytes:
+    """Shares in [0, 1] of shape [labels, groups] as a shaded table; null is a dash."""
+
+    def draw(axes: Any) -> None:
+        shades = [[value or 0.0 for value in row] for row in shares]
+        darkest = max((max(row) for row in shades if row), default=0.0) or 1.0
+        if labels and groups:
+            axes.imshow(shades, cmap="Blues", vmin=0, vmax=darkest, aspect="auto")
+        for row, values in enumerate(shares):
+            for column, value in enumerate(values):
+                text = "–" if value is None else f"{value:.0%}"
+                colour = "white" if shades[row][column] > 0.5 * darkest else "#222222"
+                axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
+        axes.set_xticks(range(len(groups)), [_short(group) for group in groups], size=8)
+        _rows(axes, labels)
+        axes.grid(False)
+        axes.set_title(title)
+
+    return _picture(draw, rows=len(labels))
+
+
 def markdown_image(png: bytes, alt: str) -> str:
     """Markdown that holds the picture itself, so that it is shown wherever metadata is."""
     quiet = alt.replace("[", "(").replace("]", ")")
@@ -210,13 +265,25 @@ def _legend(axes: Any, *, skip_unnamed: bool) -> tuple[list[Any], list[str]]:
     return [h for h, _ in kept], [text for _, text in kept]
 
 
-def _picture(draw: Any) -> bytes:
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _rows(axes: Any, names: Iterable[str]) -> None:
+    """Names down the left side, the first one on top."""
+    shown = [_short(name) for name in names]
+    axes.set_yticks(range(len(shown)), shown, size=8)
+    axes.set_ylim(max(1, len(shown)) - 0.5, -0.5)
+
+
+def _picture(draw: Any, rows: int = 0) -> bytes:
+    """The PNG; `rows` that stand one below the other make it higher where they need it."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     # A Figure of its own, without pyplot: nothing global, so that parallel steps cannot draw into each other.
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(WIDTH, max(HEIGHT, ROW * rows + 0.8)), dpi=DPI, layout="constrained")
         draw(figure.add_subplot())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
