@@ -66,11 +66,11 @@ class Part:
 class PromptedRater:
     """Behind `seams.Rater`, for every chat model. Without a cache every question is asked.
 
-    A question's answer is kept under all that determines it: model, messages, schema, levels, sampling and
-    `settings.answers`; only an answer that gives a score or labels is kept. Before a part of a document is asked about,
-    the answers of all its attempts are looked for, so that what once succeeded at the third attempt costs nothing
-    again; once asking has begun, every attempt really generates. `settings` other than the sampling and `attempts` are
-    the model's business.
+    An answer is kept under all that determines it: model, messages, schema, levels, sampling and `settings.answers`;
+    only one that gives a score or labels is kept. The cache is looked into once, before the first attempt; every
+    further attempt really generates. What succeeds at the third is kept under the first one's question, from which the
+    others follow: it costs nothing again, and `attempts` decides only how long an answer is sought, not which it is.
+    `settings` other than the sampling and `attempts` are the model's business.
 
     Reasons of failed judgements: those of `parse_answer`, `no_score_tokens`, `refused`, `cut_off`, `empty_document`,
     and those of `rendering.messages` and of the model's QuestionErrors.
@@ -138,9 +138,10 @@ class PromptedRater:
             questions = self._questions(lens, document)
         except QuestionError as error:
             return Part(Reading(error.reason), str(error), seconds=time.perf_counter() - begun)
-        for question in questions if self.cache else ():
-            if (kept := self._kept(question)) and (reading := read(kept, lens)).reason is None:
-                return Part(reading, _raw(kept), seconds=time.perf_counter() - begun, cached=1)
+        key = self._key(questions[0])
+        kept = self.cache.get(key) if self.cache is not None else None
+        if kept is not None and (reading := read(kept, lens)).reason is None:
+            return Part(reading, _raw(kept), seconds=time.perf_counter() - begun, cached=1)
         reading, raw, used, requests = Reading("unparsable_answer"), "", [0, 0], 0
         for question in questions:
             run.ready()
@@ -156,8 +157,8 @@ class PromptedRater:
             used[1] += reply.output_tokens
             reading, raw = read(reply, lens), _raw(reply)
             if reading.reason is None:
-                if self.cache:
-                    self.cache.put(self._key(question), reply)
+                if self.cache is not None:
+                    self.cache.put(key, reply)
                 break
         return Part(reading, raw, used[0], used[1], time.perf_counter() - begun, requests)
 
@@ -183,9 +184,6 @@ class PromptedRater:
             )
             for attempt in range(settings.attempts)
         ]
-
-    def _kept(self, question: Question) -> Reply | None:
-        return self.cache.get(self._key(question)) if self.cache else None
 
     def _key(self, question: Question) -> str:
         content = [self.model.id, question.digest, self.settings.answers]
