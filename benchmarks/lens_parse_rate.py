@@ -40,7 +40,7 @@ CACHE = Path(__file__).resolve().parent.parent / ".datashop" / "cache"
 SEED = 2026
 # An estimate on fewer documents is no figure; the JSON object has null in its stead.
 FEWEST = 20
-QUICK_DOCUMENTS = len(SOURCES)
+QUICK_DOCUMENTS = 2
 
 
 def pages(count: int) -> list[Document]:
@@ -151,7 +151,7 @@ def main() -> None:
     lenses = load_lenses([SHIPPED_LENSES]).lenses
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=21, help="a lens")
-    parser.add_argument("--quick", action="store_true", help="one document a source, one attempt, short answers")
+    parser.add_argument("--quick", action="store_true", help="two documents a lens, one attempt, short answers")
     parser.add_argument("--lens", choices=sorted(lenses), action="append")
     parser.add_argument("--model", default=SMALL_MODEL)
     parser.add_argument("--base-url")
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.documents, arguments.attempts, arguments.max_tokens = QUICK_DOCUMENTS, 1, 100
+        arguments.documents, arguments.attempts, arguments.max_tokens = QUICK_DOCUMENTS, 1, 60
     rater, backend = rater_of(arguments)
     chosen = {name: lens for name, lens in lenses.items() if name in (arguments.lens or lenses)}
     say(f"{rater.id}, {arguments.documents} documents a lens\n")
