@@ -26,6 +26,7 @@ from datashop_assets.rating.templates import template_faults
 
 REQUIRED = ("lens.yaml", "system.jinja", "prompt.jinja")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME_RULE = "a lens's name has small letters, digits, - and _ only"
 # A lens is read at every start of a code location. The largest shipped file has 20 kB.
 LARGEST_FILE = 1_000_000
 # libyaml reads the shipped lenses ten times faster; PyYAML has it in its wheels, and not everywhere.
@@ -88,7 +89,7 @@ def load_lens(folder: Path) -> Lens:
     folder = folder.resolve()
     faults: list[LensFault] = []
     if not NAME.fullmatch(folder.name):
-        faults.append(LensFault(folder, None, "a lens's name has small letters, digits, - and _ only"))
+        faults.append(LensFault(folder, None, NAME_RULE))
     faults += [
         LensFault(folder / name, None, f"is missing; a lens folder holds {', '.join(REQUIRED)}")
         for name in REQUIRED

@@ -162,11 +162,15 @@ def _syntax_faults(file: str, template: nodes.Template, known: Collection[str]) 
 
 
 def _glued_lines(file: str, source: str) -> Iterator[Fault]:
-    """Lines whose break would be lost without a word, as a block takes the line break behind it."""
     for number, line in enumerate(source.split("\n")[:-1], start=1):
-        ends = line.endswith(("%}", "#}")) and not line.endswith(("-%}", "+%}", "-#}", "+#}"))
-        if ends and BLOCK.sub("", line).strip():
+        if loses_its_break(line):
             yield file, number, "text and a block share this line, and the line break is lost; end it with +%} or -%}"
+
+
+def loses_its_break(line: str) -> bool:
+    """Whether a line of text runs into the next one without a word, as a block takes the line break behind it."""
+    blocks = [found for found in BLOCK.finditer(line) if found.end() == len(line)]
+    return bool(blocks) and line[-3] not in "+-" and bool(BLOCK.sub("", line).strip())
 
 
 def _root(node: nodes.Node) -> str | None:
