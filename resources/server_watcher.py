@@ -38,6 +38,7 @@ def main(parent: int, grace: float, command: list[str]) -> None:
         server.terminate()
         try:
             server.wait(grace)
+            time.sleep(POLL_SECONDS)  # its helpers tidy up behind it
         except subprocess.TimeoutExpired:
             sys.stderr.write(f"it did not end within {grace:g} s and is killed\n")
     else:
