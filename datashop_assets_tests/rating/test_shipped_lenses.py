@@ -183,9 +183,10 @@ class TestLensOfTheEmbeddedRater:
 
 
 @pytest.mark.parametrize("name", [name for name, lens in LENSES.items() if lens.language == "es"])
-def test_spanish_lenses_are_spanish_in_all_that_they_say_themselves(name: str) -> None:
+def test_spanish_lenses_are_spanish_in_all_that_they_say(name: str) -> None:
     lens = LENSES[name]
-    own = " ".join([lens.system, lens.prompt, lens.title, lens.description, *(e.text for e in lens.exemplars)])
-    words = re.findall(r"[^\W\d_]+", re.sub(r"{[{%].*?[}%]}|</?\w+>", " ", own).lower())
-    assert not {"the", "and", "with", "which", "document", "level"} & set(words)
-    assert {"el", "la", "los", "de", "que", "y", "no", "un"} <= set(words)
+    said = asked(lens, Document("¿Qué es una célula?"))
+    said = " ".join([said, lens.title, lens.description, *(e.text for e in lens.exemplars)])
+    words = set(re.findall(r"[^\W\d_]+", re.sub(r"</?\w+>", " ", said).lower()))
+    assert not words & {"the", "and", "with", "which", "of", "is", "answer", "document"}
+    assert words >= {"el", "la", "los", "de", "que", "y", "no", "un"}
