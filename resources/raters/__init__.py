@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from datashop_assets.project import RaterSettings
+from datashop_assets.project import ProjectError, RaterSettings
 from datashop_assets.seams import ChatModel, Rater
 from resources.raters.answer_cache import SqlAnswerCache
 
 
 def build_rater(settings: RaterSettings, cache: Path, answers: SqlAnswerCache | None = None) -> Rater:
-    """The rater that the settings ask for; loads no model and opens no connection.
+    """The rater that the settings ask for; loads no model and opens no connection. Raises ProjectError.
 
     `cache` keeps converted models, servers' logs and the batches that are under way; `answers` what models answered.
     """
@@ -20,9 +20,17 @@ def build_rater(settings: RaterSettings, cache: Path, answers: SqlAnswerCache | 
         from resources.raters.imported import ImportedRater
 
         return ImportedRater(settings)
+    kept = answers and answers.of(settings.model)
+    if settings.batch_api:
+        from datashop_assets.rating.batched import BatchedRater
+        from resources.raters.openai_batch import OpenAIBatchModel
+
+        if settings.backend != "openai":
+            raise ProjectError(f"batch_api is of backend openai, not {settings.backend}; leave it out")
+        return BatchedRater(OpenAIBatchModel(settings, cache / "batches"), settings, kept)
     from datashop_assets.rating.prompted import PromptedRater
 
-    return PromptedRater(_chat_model(settings, cache), settings, answers and answers.of(settings.model))
+    return PromptedRater(_chat_model(settings, cache), settings, kept)
 
 
 def _chat_model(settings: RaterSettings, cache: Path) -> ChatModel:

@@ -22,7 +22,9 @@ UNSUPPORTED = re.compile(
     re.IGNORECASE,
 )
 SCHEMA_WORDS = ("response_format", "json_schema", "structured output", "guided")
-TOO_LONG = re.compile(r"context[ _](?:length|window)|maximum (?:model )?length|too (?:long|many tokens)", re.IGNORECASE)
+TOO_LONG = re.compile(
+    r"context[ _](?:length|window)|max(?:imum|_)(?: ?model)?[ _]len|too (?:long|many tokens)", re.IGNORECASE
+)
 FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
 
 
@@ -48,10 +50,9 @@ class Dialect:
 
     def without(self, parameter: str) -> "Dialect | None":
         """How to ask after `parameter` was refused; None where a question cannot do without it."""
-        if parameter == "top_logprobs" and self.top_logprobs in SMALLER_TOP_LOGPROBS:
-            return replace(self, top_logprobs=SMALLER_TOP_LOGPROBS[self.top_logprobs])
-        if parameter in ("top_logprobs", "logprobs") or parameter in self.dropped:
-            return None
+        if parameter in ("top_logprobs", "logprobs"):  # vLLM says the one where it means the other
+            fewer = SMALLER_TOP_LOGPROBS.get(self.top_logprobs)
+            return replace(self, top_logprobs=fewer) if fewer else None
         return replace(self, dropped=self.dropped | {parameter})
 
 
