@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import (
     Chunking,
     Criterion,
@@ -22,6 +23,8 @@ from datashop_assets.rating.lens import (
     LensError,
 )
 from datashop_assets.rating.lens_header import Exemplars, Header
+from datashop_assets.rating.questions import QuestionError
+from datashop_assets.rating.rendering import messages, placeholder, plain
 from datashop_assets.rating.templates import template_faults
 
 REQUIRED = ("lens.yaml", "system.jinja", "prompt.jinja")
@@ -103,16 +106,33 @@ def load_lens(folder: Path) -> Lens:
         exemplars = _read(folder / "exemplars.yaml", Exemplars, faults, header) or exemplars
     sources = dict(_sources(folder, faults))
     if header is not None and not faults:
-        found = template_faults(sources, header.input_fields, bool(exemplars_for_prompt(exemplars)))
+        shown = any(exemplar.use == "few_shot" for exemplar in exemplars.exemplars)
+        found = template_faults(sources, header.input_fields, shown)
         faults += [LensFault(folder / file, line, reason) for file, line, reason in found]
     if header is None or faults:
         raise LensFolderError(folder.name, faults)
-    return _lens(folder.name, header, exemplars, sources)
+    try:
+        lens = _lens(folder.name, header, exemplars, sources)
+    except QuestionError as error:
+        raise LensFolderError(folder.name, [LensFault(folder / "exemplars.yaml", None, str(error))]) from error
+    if faults := list(_rendering_faults(lens, folder)):
+        raise LensFolderError(folder.name, faults)
+    return lens
 
 
-def exemplars_for_prompt(exemplars: Exemplars) -> list[Any]:
-    """Those that are shown to the rater."""
-    return [exemplar for exemplar in exemplars.exemplars if exemplar.use == "few_shot"]
+def _rendering_faults(lens: Lens, folder: Path) -> Iterator[LensFault]:
+    """What shows only when something is asked: of a document that marks its place, and of the records to be rated."""
+    try:
+        messages(lens, placeholder(lens))
+    except LensError as error:
+        yield LensFault(folder, None, str(error))
+        return
+    for number, exemplar in enumerate(lens.exemplars, start=1):
+        try:
+            if exemplar.fields:
+                messages(lens, Document(exemplar.text, exemplar.fields))
+        except QuestionError as error:
+            yield LensFault(folder / "exemplars.yaml", None, f"exemplar {number}: {error}")
 
 
 def _lens(name: str, header: Header, exemplars: Exemplars, sources: Mapping[str, str]) -> Lens:
@@ -149,7 +169,7 @@ def _lens(name: str, header: Header, exemplars: Exemplars, sources: Mapping[str,
 
 
 def _text(text: str | None, fields: Mapping[str, Any]) -> str:
-    return text.strip() if text else "\n\n".join(str(value) for value in fields.values())
+    return text.strip() if text else "\n\n".join(plain(value) for value in fields.values())
 
 
 def _sources(folder: Path, faults: list[LensFault]) -> Iterator[tuple[str, str]]:

@@ -183,6 +183,8 @@ class Exemplars(Part):
                 yield (number,), "an exemplar has a text, or fields, not both or neither"
             elif set(exemplar.fields) - set(header.input_fields) or (exemplar.fields and _lacks(exemplar, header)):
                 yield (number, "fields"), f"the fields must be the lens's input_fields {list(header.input_fields)}"
+            elif header.input_fields and exemplar.text and exemplar.use in ("check", "few_shot"):
+                yield (number,), f"a rater is shown records here: give the fields {list(header.input_fields)}, no text"
             if exemplar.use == "few_shot" and header.compression:
                 yield (number, "use"), "few_shot shows stored scores, and with a compression other ones are asked for"
         said = [repr((exemplar.text or "").strip()) + repr(exemplar.fields) for exemplar in self.exemplars]

@@ -22,11 +22,9 @@ from datashop_assets.rating.lens_folder import NAME, NAME_RULE, LensFault, LensF
 from datashop_assets.rating.lens_scaffold import Kind, scaffold
 from datashop_assets.rating.questions import QuestionError
 from datashop_assets.rating.reading import read_documents
-from datashop_assets.rating.rendering import messages, replaced_characters
+from datashop_assets.rating.rendering import messages, placeholder, replaced_characters
 from datashop_assets.records import DOCUMENTS
 from resources.profiles import open_lake, profile_from_environment
-
-STANDS_HERE = "(The document stands here.)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,9 +144,7 @@ def _document(options: argparse.Namespace, lens: Lens) -> Document:
     elif options.file is not None:
         given = options.file.read_bytes().decode("utf-8", "surrogateescape")
     else:
-        turns = [{"role": "user", "content": STANDS_HERE}]
-        fields = {name: f"(The field {name} stands here.)" for name in lens.input_fields}
-        return Document(STANDS_HERE, dict.fromkeys(fields, turns) if lens.document_type == "chat" else fields)
+        return placeholder(lens)
     if not lens.input_fields:
         return Document(given)
     fields = json.loads(given)

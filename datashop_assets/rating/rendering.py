@@ -81,9 +81,18 @@ def messages(lens: Lens, document: Document) -> list[dict[str, str]]:
     return [{"role": role, "content": said} for role, said in rendered.items() if said or role == "user"]
 
 
+def placeholder(lens: Lens) -> Document:
+    """A document for the lens that only marks where a document stands."""
+    said = "(The document stands here.)"
+    talk = [{"role": "user", "content": said}]
+    shows_talk = "conversation" in used_names(_sources(lens))
+    fields = {name: talk if shows_talk else f"(The field {name} stands here.)" for name in lens.input_fields}
+    return Document(said, fields)
+
+
 def replaced_characters(document: Document) -> int:
     """How many characters of the document a rater sees as U+FFFD: NUL and lone surrogates."""
-    values = [document.text, *(_plain(value) for value in document.fields.values())]
+    values = [document.text, *(plain(value) for value in document.fields.values())]
     return sum(len(UNSAYABLE.findall(value)) for value in values)
 
 
@@ -162,14 +171,14 @@ def _data(lens: Lens, document: Document) -> dict[str, str]:
     if not talks and "conversation" in used_names(_sources(lens)):
         raise QuestionError("bad_field", f"lens {lens.name!r} shows a conversation; no field is a list of messages")
     talk = {"conversation": "\n\n".join(talks)} if lens.input_fields else {}
-    return {"document": document.text} | talk | {name: _plain(value) for name, value in fields.items()}
+    return {"document": document.text} | talk | {name: plain(value) for name, value in fields.items()}
 
 
 def _is_talk(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(message, Mapping) for message in value)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """A field as text: strings as they are, message lists as a conversation, null as nothing, the rest as JSON."""
     if isinstance(value, str):
         return value
@@ -214,6 +223,6 @@ def _criterion(criterion: Criterion) -> dict[str, Any]:
 
 def _example(lens: Lens, exemplar: Exemplar) -> dict[str, Any]:
     """A few-shot exemplar: `text`, `score`, and its fields by name."""
-    fields = {name: _shown(lens, _plain(value)) for name, value in exemplar.fields.items()}
+    fields = {name: _shown(lens, plain(value)) for name, value in exemplar.fields.items()}
     score = int(exemplar.score) if exemplar.score == int(exemplar.score) else exemplar.score
     return fields | {"text": _shown(lens, exemplar.text), "score": score}
