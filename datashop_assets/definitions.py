@@ -4,6 +4,7 @@ What belongs here: assembly. What does not: any asset, check, job or sensor (the
 `automation/`). Importing this module loads no model library, touches no network and lists no storage.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -22,23 +23,38 @@ from datashop_assets.evaluation.assets import evaluation_assets
 from datashop_assets.evaluation.checks import evaluation_checks
 from datashop_assets.filtering.assets import filtering_assets
 from datashop_assets.filtering.checks import filtering_checks
-from datashop_assets.graph import load_graph
+from datashop_assets.graph import Graph, load_graph
 from datashop_assets.rating.assets import rating_assets
 from datashop_assets.rating.checks import rating_checks
+from datashop_assets.rating.label_assets import label_assets
+from datashop_assets.rating.label_checks import label_checks
+from datashop_assets.rating.report_assets import report_assets
 from datashop_assets.scoring.assets import scoring_assets
 from datashop_assets.scoring.checks import scoring_checks
 from resources.profiles import Profile, build_resources, profile_from_environment, project_of
 
-STAGES = (
+Build = Callable[[Graph], Sequence[Any]]
+# Each stage's assets and checks.
+STAGES: tuple[tuple[Build, Build], ...] = (
     (corpus_assets, corpus_checks),
     (embedding_assets, embedding_checks),
+    (label_assets, label_checks),
+)
+# What only lenses with scores have.
+SCORE_STAGES: tuple[tuple[Build, Build], ...] = (
     (rating_assets, rating_checks),
+    (report_assets, lambda _: []),
     (classifier_assets, classifier_checks),
     (scoring_assets, scoring_checks),
     (filtering_assets, filtering_checks),
     (annealing_assets, annealing_checks),
     (evaluation_assets, evaluation_checks),
 )
+
+
+def stages_of(graph: Graph) -> list[tuple[Build, Build]]:
+    """The builders of assets and checks; a project without score lenses has none of what follows from scores."""
+    return [*STAGES, *(SCORE_STAGES if graph.score_lenses else ())]
 
 
 def build_defs(
@@ -52,8 +68,8 @@ def build_defs(
     graph = load_graph(project)
     jobs = build_jobs(graph)
     return dg.Definitions(
-        assets=[asset for build, _ in STAGES for asset in build(graph)],
-        asset_checks=[check for _, build in STAGES for check in build(graph)],
+        assets=[asset for build, _ in stages_of(graph) for asset in build(graph)],
+        asset_checks=[check for _, build in stages_of(graph) for check in build(graph)],
         jobs=jobs,
         sensors=build_sensors(graph, jobs),
         resources=build_resources(profile, project) | (overrides or {}),

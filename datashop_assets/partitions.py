@@ -1,4 +1,4 @@
-"""The partitions: shards (dynamic), lenses (static), and the grid of both.
+"""The partitions: shards (dynamic), lenses of either kind (static), and the grids of both.
 
 What belongs here: the partition definitions, and the translation between Dagster's keys and cells.
 What does not: which cells need work (`lineage.py`).
@@ -25,7 +25,13 @@ RANGES = dg.BackfillPolicy.multi_run(CELLS_PER_RUN)
 
 
 def lens_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
-    return dg.StaticPartitionsDefinition(sorted(graph.lenses))
+    """The lenses that score."""
+    return dg.StaticPartitionsDefinition(graph.score_lenses)
+
+
+def label_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
+    """The lenses that give labels."""
+    return dg.StaticPartitionsDefinition(graph.label_lenses)
 
 
 def annealed_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
@@ -39,8 +45,13 @@ def lens_to_annealed(graph: Graph) -> dg.StaticPartitionMapping:
 
 
 def grid_partitions(graph: Graph) -> dg.MultiPartitionsDefinition:
-    """The grid. Dagster sorts dimensions by name, so its keys read `<lens>|<shard>`."""
+    """The grid of score lenses. Dagster sorts dimensions by name, so its keys read `<lens>|<shard>`."""
     return dg.MultiPartitionsDefinition({"lens": lens_partitions(graph), "shard": SHARDS})
+
+
+def label_grid_partitions(graph: Graph) -> dg.MultiPartitionsDefinition:
+    """The grid of label lenses, a partitions definition of its own: no later stage has these cells."""
+    return dg.MultiPartitionsDefinition({"lens": label_partitions(graph), "shard": SHARDS})
 
 
 # Fan-in of the grid to its lens. (`lens` and `shard` to the grid are inferred by Dagster.)
@@ -76,6 +87,14 @@ def partition_key(cell: Cell) -> str:
     if cell.lens is None:
         return cell.shard
     return dg.MultiPartitionKey({"lens": cell.lens, "shard": cell.shard})
+
+
+PARTITION_TAG = "dagster/partition"
+
+
+def dimension_tags(cell: Cell) -> dict[str, str]:
+    """The tags by which Dagster finds a materialization of a grid's cell in each dimension; none without a lens."""
+    return {} if cell.lens is None else {f"{PARTITION_TAG}/lens": cell.lens, f"{PARTITION_TAG}/shard": cell.shard}
 
 
 # First and last partition of a run over a stretch.

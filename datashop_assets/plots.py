@@ -218,6 +218,7 @@ def share_bars(shares: Mapping[str, Share], title: str, xlabel: str = "share of 
         if not shares:
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=GREY, transform=axes.transAxes)
         _rows(axes, shares)
+        axes.set_ylim(max(4, len(shares)) - 0.5, -0.5)  # a few bars stay bars
         axes.set_xlim(0, min(1.0, 1.05 * max((bar.high for bar in shares.values()), default=1.0)))
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.grid(axis="y", visible=False)
@@ -241,7 +242,7 @@ def share_map(
                 text = "–" if value is None else f"{value:.0%}"
                 colour = "white" if shades[row][column] > 0.5 * darkest else "#222222"
                 axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
-        axes.set_xticks(range(len(groups)), [_short(group) for group in groups], size=8)
+        axes.set_xticks(range(len(groups)), [_short(group) for group in groups], size=8, rotation=20, ha="right")
         _rows(axes, labels)
         axes.grid(False)
         axes.set_title(title)
@@ -287,4 +288,14 @@ def _picture(draw: Any, rows: int = 0) -> bytes:
         draw(figure.add_subplot())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
-    return buffer.getvalue()
+    return _fewer_colours(buffer) if rows else buffer.getvalue()
+
+
+def _fewer_colours(png: io.BytesIO) -> bytes:
+    """The same picture in 128 colours: 23 kB instead of 82 kB for a map of 21 rows and 4 columns."""
+    from PIL import Image
+
+    small = io.BytesIO()
+    with Image.open(png) as image:
+        image.convert("RGB").quantize(128).save(small, format="png", optimize=True)
+    return small.getvalue()

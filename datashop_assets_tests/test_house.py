@@ -27,6 +27,9 @@ STAGES = [
 MAY_IMPORT_DAGSTER = {
     "assets.py",
     "checks.py",
+    "label_assets.py",
+    "label_checks.py",
+    "report_assets.py",
     "definitions.py",
     "partitions.py",
     "asset_metadata.py",

@@ -8,6 +8,7 @@ import pytest
 from datashop_assets import plots
 from datashop_assets.classifier.metrics import reliability_bins
 from datashop_assets.evaluation.compare import Gain
+from datashop_assets.records import Estimate
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 6, 300).astype(float)
@@ -27,6 +28,28 @@ PICTURES = {
     "no curve": lambda: plots.loss_curves({}),
     "no task": lambda: plots.comparison_chart({}),
 }
+
+NAMES = [f"a label of some length, number {n}" for n in range(21)]
+HIGH_PICTURES = {
+    "bars": lambda: plots.share_bars({label: Estimate(0.3, 0.1, 0.5, 40) for label in NAMES}, "Top labels"),
+    "one bar": lambda: plots.share_bars({"label": Estimate(0.0, 0.0, 0.3, 9)}, "Top labels"),
+    "no bar": lambda: plots.share_bars({}, "Top labels"),
+    "map": lambda: plots.share_map([[0.1 * n % 1, None, 0.5] for n in range(21)], NAMES, ["a", "b", "c"], "By dataset"),
+    "map of zeros": lambda: plots.share_map([[0.0, 0.0]], ["label"], ["a", "b"], "By dataset"),
+    "map of nothing": lambda: plots.share_map([], [], [], "By dataset"),
+}
+
+
+@pytest.mark.parametrize("name", HIGH_PICTURES)
+def test_lists_are_as_high_as_their_rows_need(name):
+    from PIL import Image
+
+    png = HIGH_PICTURES[name]()
+    with Image.open(io.BytesIO(png)) as image:
+        assert (image.format, image.width) == ("PNG", 480)
+        assert image.height == (500 if name in ("bars", "map") else 320)
+        assert len(image.convert("RGB").getcolors(maxcolors=480 * 500)) > 2, "the picture is blank"
+    assert len(png) < 40_000
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -6,6 +6,7 @@ the rater does. Every run goes through the project's own definitions and jobs.
 
 import json
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 from datashop_assets.automation.reconcile import Work, stale_work
 from datashop_assets.automation.sensors import register_and_add_partitions
 from datashop_assets.classifier.head import Head, save_head
+from datashop_assets.corpus.registration import Registration, register_new_shards
 from datashop_assets.definitions import build_defs
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.partitions import SHARDS, range_tags
@@ -34,7 +36,7 @@ LENSES = ("clarity", "teaching")
 DATASET = "crawl"
 TEACHING = ("because", "explains", "example", "therefore", "reason", "shows", "learn", "means")
 JUNK = ("click", "cookies", "login", "cart", "banner", "footer", "subscribe", "share")
-GRID_JOBS = ("rate_documents", "score_documents", "filter_documents")
+GRID_JOBS = ("rate_documents", "label_documents", "score_documents", "filter_documents")
 
 
 def document(number: int) -> str:
@@ -69,7 +71,7 @@ def write_project(folder: Path, **changes: Any) -> Path:
     content = {
         "name": "tiny",
         # Every file is a shard of its own.
-        "landings": [{"dataset": DATASET, "url": "landing", "shard_bytes": 1}],
+        "landings": [{"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}],
         "lens_folders": ["lenses"],
         "raters": {"scripted": served, "other": served | {"model": "n"}},
         "lenses": {"teaching": lens, "clarity": lens},
@@ -142,6 +144,10 @@ class World:
         self.instance.add_dynamic_partitions(str(SHARDS.name), missing)
         return self.shards
 
+    def look(self) -> Registration:
+        """A look at the landings, as the landing sensor takes it."""
+        return register_new_shards(self.lake, self.graph.project, FsspecLandingArea().look, time.time(), {})
+
     @property
     def shards(self) -> list[str]:
         return list(self.instance.get_dynamic_partitions(str(SHARDS.name)))
@@ -194,7 +200,8 @@ class World:
             self.run("cut_release", lens)
 
     def stale(self) -> list[Work]:
-        return stale_work(self.lake, self.graph, self.encoder.id, self.shards)
+        raters = self.raters.__getitem__
+        return stale_work(self.lake, self.graph, self.encoder.id, self.shards, raters=raters)
 
     def reconcile(self) -> list[str]:
         """Run what is stale until nothing is, as the reconcile sensor does; returns the jobs that ran, in order."""

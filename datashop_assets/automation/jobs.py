@@ -10,10 +10,15 @@ import dagster as dg
 
 from datashop_assets.graph import Graph
 
-# In the order of the flow. All assets of a job share their partitions, so that one run carries one stretch of them.
-STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+# All assets of a job share their partitions, so that one run carries one stretch of them.
+CORPUS_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "parse_and_embed_shards": (("documents", "embeddings"), "Crawl files to documents and their vectors."),
+}
+# Of a project with score lenses, in the order of the flow.
+STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "rate_documents": (("annotations",), "Ask the lens's rater for judgements on a sample of each shard."),
+    "report_on_raters": (("rater_report",), "How the lens's raters follow known scores, and agree with each other."),
+    "summarise_ratings": (("rating_summary",), "Mean scores, quality classes, and every rating as a file."),
     "train_and_promote_classifier": (
         ("classifier", "promotion"),
         "Train on all ratings of a lens, check, and promote if the checks pass.",
@@ -22,6 +27,11 @@ STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "set_cutoff": (("cutoff",), "Decide which scores are kept, over the whole corpus."),
     "filter_documents": (("filtered_documents",), "Apply the cut-off to every document."),
     "cut_release": (("release",), "Copy the kept documents out, with manifest, checksums and dataset card."),
+}
+# Of a project with label lenses.
+LABEL_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "label_documents": (("document_labels",), "Ask the lens's rater for the labels of a sample of each shard."),
+    "report_labels": (("label_report",), "How often each label is given, in every dataset."),
 }
 ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "anneal_control": (("control_model",), "Anneal the control on the base mixture; all lenses share it."),
@@ -32,9 +42,17 @@ ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
+def assets_of(job: str) -> tuple[str, ...]:
+    """The assets that a job makes."""
+    return (CORPUS_STEPS | STEPS | LABEL_STEPS | ANNEALING_STEPS)[job][0]
+
+
 def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
-    """The jobs of a project; those that anneal only where a lens asks for it."""
-    steps = STEPS | (ANNEALING_STEPS if graph.annealed else {})
+    """The jobs of a project: those whose assets it has."""
+    steps = dict(CORPUS_STEPS)
+    steps |= LABEL_STEPS if graph.label_lenses else {}
+    steps |= STEPS if graph.score_lenses else {}
+    steps |= ANNEALING_STEPS if graph.annealed else {}
     return [
         dg.define_asset_job(name, dg.AssetSelection.assets(*assets), description=description)
         for name, (assets, description) in steps.items()

@@ -31,7 +31,7 @@ from resources.landing import FsspecLandingArea
 from resources.profiles import Profile, dagster_home, profile_from_environment, project_of
 
 DEMO = "demo"  # begins the names of the projects whose landings the demo may fill
-# Per lens, in order; a grid step covers all shards of the lens in one run.
+# Per score lens, and per label lens, in order; a grid step covers all shards of the lens in one run.
 LENS_STEPS = (
     ("rate_documents", "grid"),
     ("train_and_promote_classifier", "lens"),
@@ -40,6 +40,7 @@ LENS_STEPS = (
     ("filter_documents", "grid"),
     ("cut_release", "lens"),
 )
+LABEL_STEPS = (("label_documents", "grid"), ("report_labels", "lens"))
 
 
 def say(text: str) -> None:
@@ -64,7 +65,7 @@ def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
     """Every run of the main job, in order."""
     yield Step("parse_and_embed_shards", None, range_tags(None, shards[0], shards[-1]))
     for lens in graph.lenses:
-        for job, kind in LENS_STEPS:
+        for job, kind in LENS_STEPS if lens in graph.score_lenses else LABEL_STEPS:
             if kind == "grid":
                 yield Step(job, lens, range_tags(lens, shards[0], shards[-1]))
             else:

@@ -31,11 +31,12 @@ def summarise(lake: Lake, graph: Graph) -> str:
             f"quarantined ({row['reasons'] or 'none'})"
         )
     for row in rating_quality(lake, graph.lenses.values()).to_dicts():
+        mean = row["mean score"]  # null of a label lens, or where every judgement failed
         lines.append(
-            f"ratings      {row['lens']}: {row['judgements']} by {row['rater']}, {row['failed']} failed, "
-            f"mean {row['mean score']:.2f}"
+            f"ratings      {row['lens']}: {row['judgements']} by {row['rater']}, {row['failed']} failed"
+            + ("" if mean is None else f", mean {mean:.2f}")
         )
-    for lens in graph.lenses:
+    for lens in graph.score_lenses:
         lines += _classifier(lake, lens)
         lines += _filtered(lake, lens)
     for lens in graph.annealed:

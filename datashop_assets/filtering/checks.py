@@ -21,7 +21,7 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         asset="filtered_documents", description="Every document of a filtered shard is there, kept or with its reason."
     )
     def every_document_has_a_verdict(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        wrong = {lens: incomplete_cells(lake, FILTERED.of(lens)) for lens in graph.lenses}
+        wrong = {lens: incomplete_cells(lake, FILTERED.of(lens)) for lens in graph.score_lenses}
         return dg.AssetCheckResult(
             passed=all(frame.is_empty() for frame in wrong.values()),
             metadata={f"shards that differ: {lens}": table(frame) for lens, frame in wrong.items()},

@@ -18,7 +18,7 @@ def scoring_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         asset="scores", description="Every document of a scored shard has one score by the classifier in force."
     )
     def every_document_is_scored(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        in_force = {lens: promotion for lens in graph.lenses if (promotion := promoted(lake, lens))}
+        in_force = {lens: promotion for lens in graph.score_lenses if (promotion := promoted(lake, lens))}
         wrong = {
             lens: incomplete_cells(lake, SCORES.of(lens)).filter(pl.col("classifier") == promotion.classifier)
             for lens, promotion in in_force.items()

@@ -6,7 +6,7 @@ that judges.
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
@@ -16,10 +16,14 @@ from datashop_assets.rating.questions import Question, Reply
 class ScriptedRater:
     """Gives `judge(text)` for every text and remembers in `asked` what it was asked.
 
-    `judge` returns a score, or the reason code of a failure, or raises what a real rater would.
+    `judge` returns a score, or labels by label set, or the reason code of a failure, or raises what a real rater would.
     """
 
-    def __init__(self, judge: Callable[[str], float | str], id: str = "scripted") -> None:  # noqa: A002 - the seam's name
+    def __init__(
+        self,
+        judge: Callable[[str], float | str | Mapping[str, tuple[str, ...]]],
+        id: str = "scripted",  # noqa: A002 - the seam's name
+    ) -> None:
         self.judge = judge
         self.id = id
         self.asked: list[str] = []
@@ -30,6 +34,8 @@ class ScriptedRater:
             answer = self.judge(document.text)
             if isinstance(answer, str):
                 yield Judgement(None, answer)
+            elif isinstance(answer, Mapping):
+                yield Judgement(None, labels=answer)
             else:
                 yield Judgement(float(answer))
 

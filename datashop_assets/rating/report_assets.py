@@ -1,0 +1,80 @@
+"""Assets that report on ratings.
+
+What belongs here: what people are shown of a score lens's ratings. What does not: the figures (`summary.py`), label
+lenses (`label_assets.py`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.asset_metadata import CPU, OWNERS, picture, plain_failures, table, table_metadata
+from datashop_assets.graph import Graph
+from datashop_assets.partitions import GRID_TO_LENS, lens_partitions
+from datashop_assets.plots import histograms
+from datashop_assets.project import SummarySettings
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.summary import NOTHING_RATED, QUALITY, Summary, scores_by_dataset, summarise, write_summary
+from datashop_assets.seams import Lake
+
+
+class SummaryConfig(dg.Config):
+    """Overrides the lens's cut-offs for one run: {good: {every: 0.75, overall: 0.875}, ...}, as in the project file."""
+
+    good: dict[str, float] | None = None
+    medium: dict[str, float] | None = None
+    low: dict[str, float] | None = None
+
+    def over(self, settings: SummarySettings) -> SummarySettings:
+        """The settings with what this run asks for instead. Raises ValueError where the two do not fit together."""
+        asked = {name: bounds for name, bounds in self.model_dump().items() if bounds is not None}
+        return SummarySettings.model_validate(settings.model_dump() | asked)
+
+
+def summary_facts(summary: Summary, lens: Lens) -> dict[str, Any]:
+    """What people see of a summary: both tables, and the histogram of scores by dataset."""
+    facts: dict[str, Any] = {
+        "judgements": summary.rated.height,
+        "failed": int(summary.rated["reason"].is_not_null().sum()),
+        "classes": table(summary.classes.drop("lens")),
+        "mean scores": table(summary.means.drop("lens")),
+    }
+    if summary.rated.is_empty():
+        facts["note"] = NOTHING_RATED
+    if groups := scores_by_dataset(summary.rated):
+        bins = (lens.high - lens.low) * 2
+        facts["scores"] = picture(histograms(groups, xlabel=lens.title, bins=bins), "scores by dataset")
+    return facts
+
+
+def report_assets(graph: Graph) -> list[dg.AssetsDefinition]:
+    """The reports on a project's ratings."""
+
+    @dg.asset(
+        deps=[dg.AssetDep("annotations", partition_mapping=GRID_TO_LENS)],
+        partitions_def=lens_partitions(graph),
+        group_name="rating",
+        owners=OWNERS,
+        kinds={"polars", "csv"},
+        metadata=table_metadata(QUALITY) | {"dagster/storage_kind": "csv"},
+        tags=CPU,
+        description=(
+            "What the ratings say of each dataset: mean scores by criterion with intervals, the share of poor, low, "
+            "medium and good documents, and every rating with its document as JSONL."
+        ),
+    )
+    @plain_failures
+    def rating_summary(
+        context: dg.AssetExecutionContext,
+        config: SummaryConfig,
+        lake: dg.ResourceParam[Lake],
+        summaries: dg.ResourceParam[Path],
+    ) -> dg.MaterializeResult:
+        lens = graph.lenses[context.partition_key]
+        summary = summarise(lake, lens, config.over(graph.settings(lens.name).summary))
+        files = write_summary(lake, lens, summary, summaries)
+        paths = {name: dg.MetadataValue.path(file) for name, file in files.items()}
+        return dg.MaterializeResult(metadata={**paths, **summary_facts(summary, lens)})
+
+    return [rating_summary]
