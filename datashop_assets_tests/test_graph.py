@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.project import load_project
+from datashop_assets.rating.lens_folder import LensFolderError
 from datashop_assets_tests.worlds import write_lens, write_project
 
 
@@ -49,3 +51,36 @@ def test_the_annotations_code_version_follows_the_lens_text(tmp_path: Path) -> N
     write_lens(tmp_path / "lenses", "teaching", "Something else: {{ document }}")
     after = load_graph(load_project(tmp_path / "datashop.yaml"))
     assert before.lens_code_version == again.lens_code_version != after.lens_code_version
+
+
+LABELS = {"title": "Topics", "description": "What about.", "label_sets": [{"name": "topics", "labels": ["Law"]}]}
+
+
+def test_lenses_that_score_and_lenses_that_label_are_told_apart(tmp_path: Path) -> None:
+    write_lens(tmp_path / "lenses", "topics")
+    (tmp_path / "lenses" / "topics" / "lens.yaml").write_text(yaml.safe_dump(LABELS))
+    enabled = {name: {"rater": "scripted"} for name in ("topics", "teaching", "clarity")}
+    made = graph(tmp_path, lenses=enabled)
+    assert (made.score_lenses, made.label_lenses) == (["clarity", "teaching"], ["topics"])
+
+
+def test_the_projects_mode_stands_instead_of_the_lenses_own(tmp_path: Path) -> None:
+    lens = {"teaching": {"rater": "scripted", "mode": "expected_score"}}
+    made = graph(tmp_path, lenses=lens).lenses["teaching"]
+    assert (made.mode, made.version != graph(tmp_path).lenses["teaching"].version) == ("expected_score", True)
+
+
+def test_a_bad_lens_that_is_not_enabled_keeps_nothing_from_loading_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = write_project(tmp_path, lenses={"teaching": {"rater": "scripted"}})
+    (tmp_path / "lenses" / "clarity" / "prompt.jinja").write_text("\n{{ documnet }}")
+    assert set(load_graph(load_project(broken)).lenses) == {"teaching"}
+    assert "clarity/prompt.jinja:2: 'documnet' is no value" in caplog.text
+
+
+def test_a_bad_lens_that_is_enabled_is_refused_with_its_faults(tmp_path: Path) -> None:
+    file = write_project(tmp_path)
+    (tmp_path / "lenses" / "clarity" / "prompt.jinja").write_text("\n{{ documnet }}")
+    with pytest.raises(LensFolderError, match=r"'clarity' cannot be used:\n.*clarity/prompt\.jinja:2: 'documnet'"):
+        load_graph(load_project(file))

@@ -11,7 +11,9 @@ from datashop_assets.rating.lens import DocumentType
 from datashop_assets.rating.lens_folder import load_lens
 from datashop_assets.rating.lens_scaffold import Kind, scaffold
 from datashop_assets.rating.lenses import main
+from datashop_assets.records import DOCUMENTS
 from datashop_assets_tests.rating.lens_folders import write_folder
+from datashop_assets_tests.worlds import World
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,19 @@ class TestShow:
         (tmp_path / "chat.json").write_text(json.dumps({"messages": [{"role": "user", "content": "Hi"}]}))
         assert main(["show", "talk", "--file", "chat.json"]) == 0
         assert "<conversation>\n### user\nHi\n</conversation>" in capsys.readouterr().out
+
+    def test_a_document_of_the_lake(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        world.land_shards(1, documents=3)
+        world.run("parse_and_embed_shards")
+        monkeypatch.setenv("DATASHOP_PROJECT", str(world.profile.project_file))
+        shard = world.shards[0]
+        row = world.lake.scan(DOCUMENTS).collect().row(0, named=True)
+        assert main(["show", "teaching", "--document", row["id"], "--shard", shard]) == 0
+        assert row["text"] in capsys.readouterr().out
+        assert main(["show", "teaching", "--document", "nope", "--shard", shard]) == 1
+        assert "has no document 'nope'" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("arguments", "reason"),

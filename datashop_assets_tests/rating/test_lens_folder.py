@@ -9,6 +9,7 @@ from datashop_assets.rating.lens import Chunking, Criterion, Exemplar, LabelSet,
 from datashop_assets.rating.lens_folder import LensFolderError, load_lens, load_lenses
 from datashop_assets_tests.rating.lens_folders import LABEL, PROMPT, SCORE, write_folder
 
+TALKS, TALK = SCORE + "input_fields: [turns]\n", "{{ conversation }}"
 LABELS = LABEL[LABEL.index("label_sets") :]
 FULL = """\
 title: Answers
@@ -141,6 +142,36 @@ def exemplar(text: str) -> str:
             "never uses examples",
             id="few-shot exemplars that the prompt does not show",
         ),
+        pytest.param(
+            {"lens_yaml": FULL, "exemplars_yaml": "- {use: check, score: 1, text: a}"},
+            "exemplars.yaml",
+            1,
+            "give the fields ['instruction', 'output']",
+            id="a text to be rated by a lens for records",
+        ),
+        pytest.param(
+            {
+                "lens_yaml": TALKS,
+                "prompt_jinja": TALK,
+                "exemplars_yaml": "- {use: check, score: 1, fields: {turns: Hi}}",
+            },
+            "exemplars.yaml",
+            None,
+            "exemplar 1: lens 'clarity' shows a conversation",
+            id="a record that the lens cannot show",
+        ),
+        pytest.param(
+            {
+                "lens_yaml": TALKS,
+                "prompt_jinja": TALK,
+                "exemplars_yaml": "- {use: check, score: 1, fields: {turns: [{text: Hi}]}}",
+            },
+            "exemplars.yaml",
+            None,
+            "a message's role is a word such as user",
+            id="messages that are none",
+        ),
+        pytest.param({"system_jinja": "{{ title + 1 }}"}, ".", None, "system.jinja cannot be rendered", id="types"),
         pytest.param(
             {"system_jinja": "a\n{% if %}"}, "system.jinja", 2, "Expected an expression", id="template syntax"
         ),
