@@ -8,6 +8,7 @@ Run as a program it tells what is kept, or prunes it: `python -m resources.rater
 """
 
 import argparse
+import copy
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from datashop_assets.rating.questions import Reply
 from datashop_assets.seams import PermanentError
 
 BUSY_S = 60  # how long a process waits while another one writes; a write takes some 0.1 ms
+CONNECTIONS = 8  # of a process; reading a row takes some 0.1 ms, so that more threads hardly wait
 # A row's time of use is written anew at most so often, so that reading what is kept hardly ever writes.
 USED_EVERY_S = 86_400
 DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -72,6 +74,8 @@ class SqlAnswerCache:
             ) from None
         self.model = model
         self._lock = threading.Lock()
+        # Threads that wait for SQLite sleep up to 0.1 s at a time; for each other they need not.
+        self._writing = threading.Lock()
         self._engine: sa.Engine | None = None
         self._process = 0
         self._warned = False
@@ -86,7 +90,9 @@ class SqlAnswerCache:
 
     def of(self, model: str) -> "SqlAnswerCache":
         """The same cache, noting another model beside what is put."""
-        return SqlAnswerCache(self.url.render_as_string(hide_password=False), model)
+        other = copy.copy(self)  # with the same locks and, once it is opened, the same connections
+        other.model = model
+        return other
 
     def get(self, key: str) -> Reply | None:
         """The answer under the key. Raises AnswerCacheError."""
@@ -149,7 +155,7 @@ class SqlAnswerCache:
 
     def _write(self, statement: sa.Executable) -> None:
         try:
-            with self._opened().begin() as connection:
+            with self._writing, self._opened().begin() as connection:
                 connection.execute(statement)
         except sa.exc.IntegrityError:
             return  # another process was first
@@ -175,7 +181,9 @@ class SqlAnswerCache:
                 return engine
             file = Path(self.place).absolute()
             file.parent.mkdir(parents=True, exist_ok=True)
-            engine = sa.create_engine(self.url, connect_args={"timeout": BUSY_S})
+            # Threads wait for a connection as long as that takes: each comes back after BUSY_S at the latest.
+            pool = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": None}
+            engine = sa.create_engine(self.url, connect_args={"timeout": BUSY_S}, **pool)
             sa.event.listen(engine, "connect", _without_syncing_each_write)
             # Two processes that make the same file at once would find it locked, however long they wait.
             with FileLock(f"{file}.lock", timeout=BUSY_S), engine.connect() as connection:
