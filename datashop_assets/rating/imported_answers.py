@@ -6,7 +6,7 @@ datashop asked (`answers.py`).
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -39,7 +39,7 @@ class _Fault(ValueError):  # noqa: N818 - a row fails with it, never an import
     """Why a row has no usable answer; the message is the code."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImportedAnswer:
     """As in the annotations table. `raw` is what the row held, as JSON."""
 
@@ -54,9 +54,14 @@ class ImportedAnswer:
 
     def content(self) -> dict[str, Any]:
         """As columns of the annotations table."""
-        return asdict(self) | {
+        return {
+            "score": self.score,
+            "reason": self.reason,
+            "rationale": self.rationale,
+            "raw": self.raw,
             "criteria": [{"name": name, "score": score} for name, score in self.criteria],
             "labels": [{"set": name, "label": label} for name, label in self.labels],
+            "confidence": self.confidence,
         }
 
 

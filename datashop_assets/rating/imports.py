@@ -86,7 +86,7 @@ class ImportReport:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Given:
     """One row of a file before its document is known."""
 
@@ -100,9 +100,10 @@ class _Given:
 
 @dataclass
 class _Matched:
-    """What the rows say, by (rater, shard) and document id, and the rows that no one document was found for."""
+    """What the rows say, by (rater, shard) and document id, each with the text that was rated, and the rows that no one
+    document was found for."""
 
-    ratings: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    ratings: dict[tuple[str, str], dict[str, list[tuple[str, ImportedAnswer]]]] = field(default_factory=dict)
     unmatched: list[tuple[str, str, str]] = field(default_factory=list)
     repeats: int = 0
 
@@ -133,7 +134,7 @@ def import_ratings(
     failures: Counter[str] = Counter()
     changed = documents = 0
     for (rater, shard), by_document in sorted(matched.ratings.items()):
-        rows = [_annotation(rater, id_, _together(ratings), lens) for id_, ratings in by_document.items()]
+        rows = [_annotation(id_, ratings, rater, lens) for id_, ratings in by_document.items()]
         documents += len(rows)
         failures.update(row["reason"] for row in rows if row["reason"])
         if new := _commit(lake, lens, rater, shard, rows, lineage):
@@ -198,7 +199,7 @@ def _match(lake: Lake, given: Sequence[_Given], origin: Origin) -> _Matched:
         for number, document in enumerate(rated):
             ratings = matched.ratings.setdefault((row.rater, document["shard"]), {}).setdefault(document["id"], [])
             matched.repeats += number == 0 and bool(ratings)
-            ratings.append({"text_sha": document["text_sha"], **row.answer.content()})
+            ratings.append((document["text_sha"], row.answer))
     return matched
 
 
@@ -210,23 +211,33 @@ def _unusable(row: _Given, documents: Sequence[Mapping[str, str]], rated: Sequen
     return SEVERAL_TEXTS if len({document["text_sha"] for document in rated}) > 1 else None
 
 
-def _together(ratings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _together(answers: Sequence[ImportedAnswer]) -> ImportedAnswer:
     """What the rows of an import say of one document."""
-    succeeded = [rating for rating in ratings if rating["reason"] is None]
-    results = [[rating[name] for name in ("score", "criteria", "labels")] for rating in succeeded]
+    succeeded = [answer for answer in answers if answer.reason is None]
     if not succeeded:
-        return ratings[0]
-    if all(result == results[0] for result in results):
+        return answers[0]
+    if len({(answer.score, answer.criteria, answer.labels) for answer in succeeded}) == 1:
         return succeeded[0]
-    said = " | ".join(sorted({str(rating["raw"]) for rating in succeeded}))
-    conflict = ImportedAnswer(reason="conflicting_ratings", raw=said)
-    return {"text_sha": ratings[0]["text_sha"], **conflict.content()}
+    said = " | ".join(sorted({str(answer.raw) for answer in succeeded}))
+    return ImportedAnswer(reason="conflicting_ratings", raw=said)
 
 
-def _annotation(rater: str, id_: str, rating: Mapping[str, Any], lens: Lens) -> dict[str, Any]:
-    counts = {"input_tokens": 0, "output_tokens": 0, "seconds": 0.0, "chunks": 1, "requests": 0, "cached": 0}
-    row = {"rater": rater, "id": id_, "lens_version": lens.version, **counts, **rating}
-    return row | {"rated_at": rating["rated_at"] or datetime.now(UTC)}
+def _annotation(id_: str, ratings: Sequence[tuple[str, ImportedAnswer]], rater: str, lens: Lens) -> dict[str, Any]:
+    answer = _together([answer for _, answer in ratings])
+    return {
+        "rater": rater,
+        "id": id_,
+        "text_sha": ratings[0][0],
+        "lens_version": lens.version,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "seconds": 0.0,
+        "chunks": 1,
+        "requests": 0,
+        "cached": 0,
+        **answer.content(),
+        "rated_at": answer.rated_at or datetime.now(UTC),
+    }
 
 
 def _commit(
