@@ -6,6 +6,7 @@ What belongs here: the frozen types of a lens, and what follows from them alone.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -135,10 +136,18 @@ class Lens:
             "mode": None if self.mode == "rationale_then_score" else self.mode,
             "chunking": None if self.chunking == Chunking() else asdict(self.chunking),
             "includes": self.includes,
+            "title": self.title if self._shows("title") else None,
+            "description": self.description if self._shows("description") else None,
+            "language": None if self.language == "en" else self.language,
         }
         if said := {name: value for name, value in more.items() if value}:
             content.append(said)
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+
+    def _shows(self, value: str) -> bool:
+        """Whether a template uses this value; rather yes than no."""
+        templates = "\n".join([self.system, self.prompt, *(source for _, source in self.includes)])
+        return re.search(rf"\{{[{{%][^}}]*\b{value}\b", templates) is not None
 
     def stored_score(self, overall: float) -> float:
         """The lens's score for an overall score: by the compression of its nearest level, where there is one."""

@@ -281,6 +281,9 @@ def test_the_version_changes_with_all_that_can_change_a_judgement_and_with_nothi
         write_folder(tmp_path / "2", parts__levels_jinja="0: awful", prompt_jinja=included["prompt_jinja"])
     )
     assert len({plain.version, before.version, after.version}) == 3
+    showing = replace(plain, system="You judge {{ title | lower }}.")
+    assert replace(plain, title="Wit").version == plain.version
+    assert replace(showing, title="Wit").version != showing.version
     anchored = Criterion("score", 0, 5, "", ((0, "bad"),))
     versions = {replace(plain, criteria=(criterion,)).version for criterion in (plain.overall, anchored)}
     assert len(versions | {plain.version}) == 3
