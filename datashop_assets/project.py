@@ -39,6 +39,7 @@ class Landing(Settings):
     license_column: str | None = Field(None, description="null records every document's licence as unknown")
     shard_bytes: int = Field(256_000_000, gt=0, description="a bundle of files closes at this size")
     close_after_s: float = Field(86_400, ge=0, description="an open bundle closes when its oldest file is this old")
+    settle_s: float = Field(60, ge=0, description="a file counts once it was last modified this long ago: it is whole")
     max_document_bytes: int = Field(10_000_000, gt=0, description="longer documents are quarantined")
     pool_only: bool = Field(False, description="rated for training labels, never released")
 
@@ -175,6 +176,15 @@ class LensSettings(Settings):
     """What the project wants of one lens."""
 
     rater: str = Field(description="a name from `raters`")
+    also_rated_by: tuple[str, ...] = Field(
+        (), description="more names from `raters`, to compare with `rater`; training uses `rater` alone"
+    )
+    max_failure_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="of a rater's judgements; above it a check fails: the labels are a biased sample",
+    )
     sample_per_shard: int = Field(200, ge=0, description="documents rated in each shard, chosen by stable hash")
     sample_seed: int = Field(0, description="another seed draws another sample")
     mode: Literal["rationale_then_score", "score_only", "expected_score"] | None = Field(
@@ -185,6 +195,11 @@ class LensSettings(Settings):
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
     summary: SummarySettings = SummarySettings()
     anneal: bool = Field(False, description="train and evaluate a candidate on this lens's filtered documents")
+
+    @property
+    def all_raters(self) -> tuple[str, ...]:
+        """Everyone who rates, the one that training uses first."""
+        return (self.rater, *self.also_rated_by)
 
 
 class AnnealSettings(Settings):
@@ -233,8 +248,11 @@ class Project(Settings):
         if len(set(datasets)) < len(datasets):
             raise ValueError(f"each landing needs a dataset name of its own; got {datasets}")
         for name, lens in self.lenses.items():
-            if lens.rater not in self.raters:
-                raise ValueError(f"lens {name!r} asks for rater {lens.rater!r}; known raters: {sorted(self.raters)}")
+            for rater in lens.all_raters:
+                if rater not in self.raters:
+                    raise ValueError(f"lens {name!r} asks for rater {rater!r}; known raters: {sorted(self.raters)}")
+            if len(set(lens.all_raters)) < len(lens.all_raters):
+                raise ValueError(f"lens {name!r} names a rater twice: {list(lens.all_raters)}")
         return self
 
     def landing(self, dataset: str) -> Landing:

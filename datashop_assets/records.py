@@ -5,7 +5,7 @@ What does not: behaviour (it lives with its stage), storage (`resources/lake.py`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -31,15 +31,7 @@ class TableSpec:
 
     def of(self, part: str) -> "TableSpec":
         """The same table for one lens or one encoder: `scores` of `code_quality` is `scores/code_quality`."""
-        return TableSpec(
-            f"{self.name}/{part}",
-            self.columns,
-            self.partition_by,
-            self.key,
-            self.version_column,
-            self.schema_version,
-            self.notes,
-        )
+        return replace(self, name=f"{self.name}/{part}")
 
     @property
     def schema(self) -> pl.Schema:
@@ -69,6 +61,13 @@ SHARDS = TableSpec(
         "pool_only": "rated for training labels, never released",
         "files": "the crawl files of the bundle, in order, with the identity they had when registered",
     },
+)
+
+WITHDRAWN_SHARDS = TableSpec(
+    "withdrawn_shards",
+    {"shard": pl.String, "reason": pl.String, "by": pl.String, "withdrawn_at": pl.Datetime("us", "UTC")},
+    key="shard",
+    notes={"reason": "why a person took the shard back; its files are free, its key is never given again"},
 )
 
 DOCUMENTS = TableSpec(
@@ -113,7 +112,10 @@ QUARANTINE = TableSpec(
     partition_by=("shard",),
     key="file",
     version_column="version",
-    notes={"reason": "why the row is not a document: a code of corpus.readers", "detail": "what was seen"},
+    notes={
+        "reason": "why the row, or (row null) the whole file, is no document: a code of corpus.readers",
+        "detail": "what was seen",
+    },
 )
 
 EMBEDDINGS = TableSpec(
@@ -166,6 +168,9 @@ ANNOTATIONS = TableSpec(
         "version": "documents version + lens + rater + sampling",
     },
 )
+
+# A rater's judgements of a lens's check exemplars; the one `shard` is "check", the version the lens's.
+EXEMPLAR_RATINGS = replace(ANNOTATIONS, name="exemplar_ratings")
 
 CLASSIFIERS = TableSpec(
     "classifiers",
@@ -315,10 +320,12 @@ EVAL_REPORTS = TableSpec(
 
 TABLES: tuple[TableSpec, ...] = (
     SHARDS,
+    WITHDRAWN_SHARDS,
     DOCUMENTS,
     QUARANTINE,
     EMBEDDINGS,
     ANNOTATIONS,
+    EXEMPLAR_RATINGS,
     CLASSIFIERS,
     PROMOTIONS,
     SCORES,

@@ -6,6 +6,7 @@ What belongs here: listing, identifying and opening files below a landing's URL,
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol, cast
@@ -30,11 +31,22 @@ class LandingError(RuntimeError):
     """A landing area that cannot be listed; the message names the landing, the fault and the mend."""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a landing: its crawl files in crawl order, which is by path, and files of no known format.
+
+    Hidden, unfinished and cache files are in neither.
+    """
+
+    files: tuple[CrawlFile, ...]
+    unknown: tuple[str, ...]
+
+
 class LandingArea(Protocol):
     """What the stages need of the landing areas. Paths are relative to the landing's URL, with forward slashes."""
 
-    def list_files(self, landing: Landing) -> list[CrawlFile]:
-        """The crawl files in crawl order, which is by path. Raises LandingError."""
+    def look(self, landing: Landing) -> Listing:
+        """List the landing once. Raises LandingError."""
         ...
 
     def open_file(self, landing: Landing, path: str) -> BinaryIO:
@@ -52,17 +64,16 @@ class FsspecLandingArea:
     def __init__(self, storage_options: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.storage_options = dict(storage_options or {})
 
+    def look(self, landing: Landing) -> Listing:
+        """Crawl files are those with the ending of a known format; of a `datasets.save_to_disk` folder each
+        `data-*.arrow`. Raises LandingError where the place does not exist or cannot be listed."""
+        found = self._find(landing)
+        files = tuple(file for file in found if format_of(file.path))
+        return Listing(files, tuple(file.path for file in found if not format_of(file.path)))
+
     def list_files(self, landing: Landing) -> list[CrawlFile]:
-        """Crawl files: those with the ending of a known format; hidden, unfinished and cache files are left out.
-
-        Of a `datasets.save_to_disk` folder each `data-*.arrow` is a crawl file. Raises LandingError where the
-        place does not exist or the store's driver is not installed.
-        """
-        return [file for file in self._find(landing) if format_of(file.path)]
-
-    def unknown_files(self, landing: Landing) -> list[str]:
-        """Paths that `list_files` passes over because their ending is that of no known format; for reporting."""
-        return [file.path for file in self._find(landing) if not format_of(file.path)]
+        """The crawl files alone."""
+        return list(self.look(landing).files)
 
     def open_file(self, landing: Landing, path: str) -> BinaryIO:
         """See LandingArea."""
@@ -77,12 +88,20 @@ class FsspecLandingArea:
 
     def _find(self, landing: Landing) -> list[CrawlFile]:
         fs, root = self._filesystem(landing)
-        fs.invalidate_cache(root)  # object stores' listings are cached for the life of the process
-        if not fs.exists(root):
+        try:
+            fs.invalidate_cache(root)  # object stores' listings are cached for the life of the process
+            there = fs.exists(root)
+            listed = list(fs.find(root, detail=True).values()) if there else []
+            files = [_crawl_file(fs, root, info) for info in listed]
+        except Exception as error:  # every store's driver has kinds of its own: a refused key, an unknown host, a fault
+            raise LandingError(
+                f"landing {landing.dataset!r}: {landing.url} cannot be listed ({type(error).__name__}: {error}); look "
+                "at its address, its credentials and the connection"
+            ) from error
+        if not there:
             raise LandingError(
                 f"landing {landing.dataset!r}: there is nothing at {landing.url} yet; put crawl files there"
             )
-        files = [_crawl_file(fs, root, info) for info in fs.find(root, detail=True).values()]
         saved = {str(PurePosixPath(f.path).parent) for f in files if PurePosixPath(f.path).name == "state.json"}
         return sorted((file for file in files if _is_data(file.path, saved)), key=lambda file: file.path)
 

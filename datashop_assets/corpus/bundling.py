@@ -1,7 +1,7 @@
 """Crawl files to shards: which files make the next shards, and what became of the files of old ones.
 
-What belongs here: pure functions over listings. What does not: listing files (`resources/landing.py`), and storing
-shards and adding partitions (`assets.py` and the automation).
+What belongs here: pure functions over listings. What does not: listing files (`resources/landing.py`), storing shards
+(`registry.py`), both in one look at the landings (`registration.py`), adding partitions (`automation/sensors.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,17 +25,29 @@ class ChangedFile:
         return f"{self.registered.path} of {self.shard} changed: {self.registered.bytes} bytes, now {self.now.bytes}"
 
 
-def bundle(files: Iterable[CrawlFile], registered: Sequence[Shard], landing: Landing, now: float) -> list[Shard]:
+def settled(file: CrawlFile, landing: Landing, now: float) -> bool:
+    """Whether the file was last modified so long ago that its writer is done; `now` is in epoch seconds."""
+    return now - file.modified >= landing.settle_s
+
+
+def bundle(
+    files: Iterable[CrawlFile],
+    registered: Sequence[Shard],
+    landing: Landing,
+    now: float,
+    withdrawn: Sequence[Shard] = (),
+) -> list[Shard]:
     """The shards that can be registered now, in order; `now` is in epoch seconds.
 
     Files come in crawl order (by path) and those of registered shards are left out, so files that are added later,
-    wherever their names sort, only ever make new shards. A bundle closes when it has reached `shard_bytes`; a file
-    that is as large by itself is a shard by itself. So a shard of several files has less than twice `shard_bytes`.
-    The last bundle stays open, and its files wait, until its oldest file is `close_after_s` old.
+    wherever their names sort, only ever make new shards. A file that has not settled is left for later. A bundle
+    closes when it has reached `shard_bytes`; a file that is as large by itself is a shard by itself. So a shard of
+    several files has less than twice `shard_bytes`. The last bundle stays open, and its files wait, until its oldest
+    file is `close_after_s` old. Numbers of withdrawn shards are not given again; their files are free.
     """
     mine = [shard for shard in registered if shard.dataset == landing.dataset]
     taken = {file.path for shard in mine for file in shard.files}
-    sequence = max((shard.sequence for shard in mine), default=-1) + 1
+    numbers = [shard.sequence for shard in (*mine, *withdrawn) if shard.dataset == landing.dataset]
     closed: list[tuple[CrawlFile, ...]] = []
     pending: list[CrawlFile] = []
 
@@ -44,7 +56,8 @@ def bundle(files: Iterable[CrawlFile], registered: Sequence[Shard], landing: Lan
             closed.append(tuple(pending))
             pending.clear()
 
-    for file in sorted((file for file in files if file.path not in taken), key=lambda file: file.path):
+    free = (file for file in files if file.path not in taken and settled(file, landing, now))
+    for file in sorted(free, key=lambda file: file.path):
         if file.bytes >= landing.shard_bytes:
             close()
         pending.append(file)
@@ -54,7 +67,7 @@ def bundle(files: Iterable[CrawlFile], registered: Sequence[Shard], landing: Lan
         close()
     return [
         Shard(landing.dataset, f"{landing.dataset}-{number:05d}", number, bundled, landing.pool_only)
-        for number, bundled in enumerate(closed, start=sequence)
+        for number, bundled in enumerate(closed, start=max(numbers, default=-1) + 1)
     ]
 
 

@@ -1,7 +1,7 @@
 """A shard's crawl files to its documents, and to the quarantine of rows that are none.
 
 What belongs here: what makes a row a document, and the version of a shard's documents.
-What does not: file formats (`readers.py`), which files make a shard (`bundling.py`), tables (`assets.py`).
+What does not: file formats (`readers.py`), which files make a shard (`bundling.py`), tables (`produce.py`).
 """
 
 import hashlib
@@ -13,11 +13,14 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from datashop_assets.corpus.readers import BadRow, UnreadableFileError, Wanted, read_rows
+from datashop_assets.corpus.readers import BadRow, DamagedFileError, Wanted, read_rows
 from datashop_assets.project import Landing
 from datashop_assets.records import DOCUMENTS, QUARANTINE, CrawlFile, Shard, TableSpec
 
 PARSER_VERSION = 1  # raise it when the same files would give other documents
+
+# Part of the version where a landing names a licence column. 2: a list of licences is a licence.
+LICENSE_VERSION = 2
 
 # Rows that are collected as Python objects before they become a frame; 4,096 documents of 2 kB are 8 MB.
 CHUNK_ROWS = 4096
@@ -28,6 +31,10 @@ StatFile = Callable[[Landing, str], CrawlFile]
 
 class ChangedFileError(ValueError):
     """A crawl file is no longer the one that was registered; shards are immutable."""
+
+    def __init__(self, path: str, fault: str) -> None:
+        super().__init__(f"{path} {fault}")
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ def documents_version(shard: Shard, landing: Landing) -> str:
     ]
     # Only where it is given: documents from before there was this setting are what they would be without it.
     if landing.license_column is not None:
-        settings.append(landing.license_column)
+        settings += [landing.license_column, LICENSE_VERSION]
     content = [PARSER_VERSION, [[file.path, file.bytes, file.etag] for file in shard.files], settings]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -68,13 +75,13 @@ def parse_shard(shard: Shard, landing: Landing, open_file: OpenFile, stat: StatF
 
     A row that is no document is quarantined with its place and a reason of `readers.REASONS`; it never fails the
     shard. Raises UnreadableFileError where a file is missing or cannot be read at all and, given `stat`,
-    ChangedFileError where a file is not the one that was registered.
+    ChangedFileError where a file is not the one that was registered; both say how its shard comes to be read.
     """
     documents = _Collector(DOCUMENTS)
     quarantine = _Collector(QUARANTINE)
     first_seen: dict[str, str] = {}
     for file in shard.files:
-        for number, values in _file_rows(file, landing, open_file, stat):
+        for number, values in _file_rows(shard.shard, file, landing, open_file, stat):
             place = {"shard": shard.shard, "dataset": shard.dataset, "file": file.path, "row": number}
             try:
                 document = _document(values, landing)
@@ -90,27 +97,33 @@ def parse_shard(shard: Shard, landing: Landing, open_file: OpenFile, stat: StatF
 
 
 def _file_rows(
-    file: CrawlFile, landing: Landing, open_file: OpenFile, stat: StatFile | None
+    shard: str, file: CrawlFile, landing: Landing, open_file: OpenFile, stat: StatFile | None
 ) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
     columns = (landing.id_column, landing.source_column, landing.license_column)
     wanted = Wanted(landing.text_columns, tuple(c for c in columns if c is not None), landing.max_document_bytes)
     try:
         if stat is not None:
-            _check_unchanged(file, stat(landing, file.path))
-        handle = open_file(landing, file.path)
+            _check_unchanged(shard, file, stat(landing, file.path))
+        with open_file(landing, file.path) as handle:
+            yield from read_rows(file.path, handle, wanted)
     except FileNotFoundError as error:
-        raise UnreadableFileError(
-            file.path, f"is gone from {landing.url}", "put it back as it was registered"
-        ) from error
-    with handle:
-        yield from read_rows(file.path, handle, wanted)
+        fault, mend = f"is gone from {landing.url}", "put it back as it was registered, or"
+        raise DamagedFileError(file.path, fault, f"{mend} {_register_anew(shard)}") from error
+    except DamagedFileError as error:
+        raise DamagedFileError(error.path, error.fault, f"{error.mend}; then {_register_anew(shard)}") from error
 
 
-def _check_unchanged(registered: CrawlFile, now: CrawlFile) -> None:
+def _register_anew(shard: str) -> str:
+    command = f"python -m datashop_assets.corpus.withdraw {shard} --reason '...'"
+    return f"withdraw its shard, and what then lies in the landing is registered anew: {command}"
+
+
+def _check_unchanged(shard: str, registered: CrawlFile, now: CrawlFile) -> None:
     if (registered.bytes, registered.etag) != (now.bytes, now.etag):
         raise ChangedFileError(
-            f"{registered.path} was registered with {registered.bytes} bytes and etag {registered.etag}, and now has "
-            f"{now.bytes} bytes and etag {now.etag}; restore it, and land the new content under a new name"
+            registered.path,
+            f"was registered with {registered.bytes} bytes and etag {registered.etag}, and now has {now.bytes} bytes "
+            f"and etag {now.etag}; restore it, or {_register_anew(shard)}",
         )
 
 
@@ -178,11 +191,15 @@ def _source(values: Mapping[str, Any], landing: Landing) -> str:
 def _license(values: Mapping[str, Any], landing: Landing) -> str | None:
     """The row's licence; None where the landing names no column for it, or the row's licence is null or blank.
 
-    A JSON row without the field is one of unknown licence, and a document all the same: the release counts those.
+    A JSON row without the field is one of unknown licence, and a document all the same: the release counts those. Of a
+    list, as hubs have them, all are named, as it does not say whether one of them may be chosen.
     """
-    if landing.license_column is None or landing.license_column not in values:
+    column = landing.license_column
+    if column is None or column not in values:
         return None
-    return (_text(values, landing.license_column) or "").strip() or None
+    stated = values[column] if isinstance(values[column], list) else [values[column]]
+    licenses = [(_text({column: each}, column) or "").strip() for each in stated]
+    return ", ".join(each for each in licenses if each) or None
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """How complete each stage's tables are, counted from file statistics: the figures behind the checks.
 
-What belongs here: counts of documents, quarantined rows and covered cells. What does not: thresholds (each stage's
-`checks.py`).
+What belongs here: counts of documents, quarantined rows, unreadable shards and covered cells. What does not:
+thresholds (each stage's `checks.py`).
 """
 
 import polars as pl
 
+from datashop_assets.corpus.readers import UNREADABLE
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.records import DOCUMENTS, QUARANTINE, TableSpec
 from datashop_assets.seams import Lake
@@ -20,6 +21,7 @@ def corpus_quality(lake: Lake) -> pl.DataFrame:
     )
     reasons = (
         lake.scan(QUARANTINE)
+        .filter(pl.col("reason") != UNREADABLE)
         .group_by("dataset", "reason")
         .len()
         .sort("len", descending=True)
@@ -42,6 +44,17 @@ def corpus_quality(lake: Lake) -> pl.DataFrame:
         )
         .sort("dataset")
     )
+
+
+def unreadable_shards(lake: Lake) -> dict[str, str]:
+    """Shard -> what is wrong with its file and what to do, of the registered shards that could not be read last."""
+    cells = lake.cells(QUARANTINE).filter(pl.col("version").str.starts_with(UNREADABLE))
+    standing = {shard.shard for shard in registered_shards(lake)} if cells.height else set()
+    shards = [shard for shard in cells["shard"] if shard in standing]
+    if not shards:
+        return {}
+    faults = lake.scan(QUARANTINE, {"shard": shards}).filter(pl.col("reason") == UNREADABLE)
+    return dict(faults.select("shard", "detail").sort("shard").collect().iter_rows())
 
 
 def incomplete_cells(lake: Lake, table: TableSpec, upstream: TableSpec = DOCUMENTS) -> pl.DataFrame:

@@ -15,7 +15,10 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+UNREADABLE = "unreadable_file"
+
 REASONS: Mapping[str, str] = {
+    UNREADABLE: "no row but a whole file: it cannot be read, and its shard has no documents",
     "invalid_json": "the line is not JSON",
     "not_an_object": "the line is JSON, but not an object with named fields",
     "not_utf8": "the bytes are not UTF-8, or the text holds half of a surrogate pair, which UTF-8 cannot carry",
@@ -46,7 +49,11 @@ class UnreadableFileError(ValueError):
 
     def __init__(self, path: str, fault: str, mend: str) -> None:
         super().__init__(f"{path} {fault}; {mend}")
-        self.path = path
+        self.path, self.fault, self.mend = path, fault, mend
+
+
+class DamagedFileError(UnreadableFileError):
+    """A crawl file that is not what its writer meant to write: cut short, damaged, or gone."""
 
 
 class _SchemaFault(ValueError):  # noqa: N818
@@ -100,11 +107,8 @@ def read_rows(path: str, handle: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     except (ConnectionError, TimeoutError):
         raise  # the store's trouble, not the file's: worth a retry as it is
     except (OSError, EOFError, pa.ArrowException) as error:
-        raise UnreadableFileError(
-            path,
-            f"is cut short or damaged ({type(error).__name__}: {error})",
-            "land a whole copy of it, or remove it and register its shard anew",
-        ) from error
+        damage = f"is cut short or damaged ({type(error).__name__}: {error})"
+        raise DamagedFileError(path, damage, "put a whole copy in its place, or take it away") from error
 
 
 def format_of(path: str) -> str | None:
@@ -161,6 +165,9 @@ def _json_lines(handle: BinaryIO, wanted: Wanted) -> Iterator[Row]:
 
 def _compressed_json_lines(codec: str) -> Reader:
     def read(handle: BinaryIO, wanted: Wanted) -> Iterator[Row]:
+        if handle.seek(0, io.SEEK_END) == 0:
+            raise EOFError("it has no bytes, and an archive of nothing has some: its writer did not finish")
+        handle.seek(0)
         # Arrow's stream raises where the archive is cut short; those of zstandard end as if it were whole.
         source = pa.PythonFile(handle, mode="r")
         yield from _json_lines(cast(BinaryIO, pa.CompressedInputStream(source, codec)), wanted)
@@ -213,9 +220,13 @@ def _rows(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator
 
 
 def _values(column: pa.Array) -> list[Any]:
-    """Python values; text as bytes, because decoding a column at once would let one bad row fail all."""
-    plain = column.cast(pa.large_binary()) if _is_textual(column.type) else column
-    values: list[Any] = plain.to_pylist()
+    """Python values; text, in lists too, as bytes, because decoding a column at once would let one bad row fail all."""
+    kind = column.type
+    if _is_textual(kind):
+        column = column.cast(pa.large_binary())
+    elif (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_textual(kind.value_type):
+        column = column.cast(pa.large_list(pa.large_binary()))
+    values: list[Any] = column.to_pylist()
     return values
 
 

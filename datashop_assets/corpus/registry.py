@@ -1,16 +1,19 @@
-"""The registered shards: which crawl files belong to which shard, for ever.
+"""The registered shards: which crawl files belong to which shard, until a person withdraws it.
 
-What belongs here: reading and extending the `shards` table. What does not: listing files (`resources/landing.py`),
-choosing bundles (`bundling.py`), Dagster's partitions (`automation/sensors.py` adds a key for every registered shard).
+What belongs here: reading and extending the tables `shards` and `withdrawn_shards`. What does not: listing files
+(`resources/landing.py`), choosing bundles (`bundling.py`), Dagster's partitions (`automation/sensors.py` keeps them as
+`active_shards` says).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
-from datashop_assets.records import SHARDS, CrawlFile, Shard
+from datashop_assets.project import Project
+from datashop_assets.records import DOCUMENTS, SHARDS, WITHDRAWN_SHARDS, CrawlFile, Shard
 from datashop_assets.seams import Lake
 
 
@@ -18,23 +21,64 @@ class UnknownShardError(LookupError):
     """A partition key that no registered shard has."""
 
 
-def registered_shards(lake: Lake) -> list[Shard]:
-    """All shards in crawl order (dataset, then sequence).
+class RestingShardError(LookupError):
+    """A shard that nothing is made for: it is withdrawn, or its landing is no longer in the project file."""
+
+
+class WithdrawalError(ValueError):
+    """A shard that cannot be withdrawn as asked; the message says why and what would follow."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """`shards` are the registered ones that stand, `withdrawn` those taken back; both in crawl order."""
+
+    shards: tuple[Shard, ...]
+    withdrawn: tuple[Shard, ...]
+
+
+def read_registry(lake: Lake) -> Registry:
+    """Both tables as they are now, in crawl order (dataset, then sequence).
 
     Two registrars at once may both append, and bundle differently where one saw more files. What was registered first
     counts; a later shard with the same key, or with a file that an earlier one has, does not. Its other files are in no
-    shard then, so that the next registration finds them again: nothing is lost or read twice.
+    shard then, so that the next registration finds them again: nothing is lost or read twice. The files of a withdrawn
+    shard are free for shards that were registered after it was withdrawn, and for no others.
     """
     rows = lake.scan(SHARDS).sort("registered_at", "sequence", maintain_order=True).collect()
+    withdrawn_at = dict(
+        lake.scan(WITHDRAWN_SHARDS).group_by("shard").agg(pl.col("withdrawn_at").min()).collect().iter_rows()
+    )
     counted: dict[str, Shard] = {}
-    taken: set[tuple[str, str]] = set()
+    holder: dict[tuple[str, str], str] = {}
     for row in rows.to_dicts():
         files = tuple(CrawlFile(f["path"], f["bytes"], f["etag"]) for f in row["files"])
-        paths = {(row["dataset"], file.path) for file in files}
-        if row["shard"] not in counted and not paths & taken:
+        paths = [(row["dataset"], file.path) for file in files]
+        held = {withdrawn_at.get(holder[path]) for path in paths if path in holder}
+        free = all(since is not None and since <= row["registered_at"] for since in held)
+        if row["shard"] not in counted and free:
             counted[row["shard"]] = Shard(row["dataset"], row["shard"], row["sequence"], files, row["pool_only"])
-            taken |= paths
-    return sorted(counted.values(), key=lambda shard: (shard.dataset, shard.sequence))
+            holder |= dict.fromkeys(paths, row["shard"])
+    ordered = sorted(counted.values(), key=lambda shard: (shard.dataset, shard.sequence))
+    return Registry(
+        tuple(shard for shard in ordered if shard.shard not in withdrawn_at),
+        tuple(shard for shard in ordered if shard.shard in withdrawn_at),
+    )
+
+
+def registered_shards(lake: Lake) -> list[Shard]:
+    """All shards that stand, in crawl order, those of landings that left the project included."""
+    return list(read_registry(lake).shards)
+
+
+def active_shards(lake: Lake, project: Project) -> list[Shard]:
+    """The shards that the project works on, in crawl order: registered, not withdrawn, of a landing in its file.
+
+    All others rest: nothing is made for them, and nothing that is made leaves with a release. What was made of them
+    stays in the tables, and counts again when their landing does.
+    """
+    datasets = {landing.dataset for landing in project.landings}
+    return [shard for shard in registered_shards(lake) if shard.dataset in datasets]
 
 
 def shards_by_key(lake: Lake) -> dict[str, Shard]:
@@ -45,10 +89,22 @@ def find_shard(shards: Mapping[str, Shard], key: str) -> Shard:
     """Raises UnknownShardError saying how shards come to be."""
     if key not in shards:
         raise UnknownShardError(
-            f"shard {key!r} is a partition but not in the table `shards` of this lake. Shards are registered by the "
-            "landing sensor; was the lake emptied, or does the instance belong to another one?"
+            f"shard {key!r} is a partition but not in the table `shards` of this lake, or it was withdrawn. Shards are "
+            "registered by the landing sensor; was the lake emptied, or does the instance belong to another one?"
         )
     return shards[key]
+
+
+def find_active_shard(shards: Mapping[str, Shard], key: str, project: Project) -> Shard:
+    """Raises UnknownShardError, or RestingShardError where the project file has no landing for it."""
+    shard = find_shard(shards, key)
+    datasets = sorted(landing.dataset for landing in project.landings)
+    if shard.dataset not in datasets:
+        raise RestingShardError(
+            f"shard {key} rests: the project file has no landing {shard.dataset!r} (it has {datasets}). Leave it out "
+            "of the run, or put the landing back"
+        )
+    return shard
 
 
 def register(lake: Lake, shards: Sequence[Shard], lineage: Mapping[str, Any]) -> None:
@@ -69,3 +125,26 @@ def register(lake: Lake, shards: Sequence[Shard], lineage: Mapping[str, Any]) ->
         for shard in shards
     ]
     lake.commit(SHARDS, pl.DataFrame(rows, schema=SHARDS.schema), None, lineage)
+
+
+def withdraw_shard(lake: Lake, key: str, reason: str, by: str, *, force: bool = False) -> Shard:
+    """Take a shard back: its files are free, and what of them still lies in the landing is registered anew.
+
+    The record is appended, the shard's key is never given again. Raises UnknownShardError; WithdrawalError where the
+    reason is blank, or where the shard has documents and `force` is not set.
+    """
+    if not reason.strip():
+        raise WithdrawalError("a withdrawal needs its reason, for those who look at the record later")
+    shard = find_shard(shards_by_key(lake), key)
+    cells = lake.cells(DOCUMENTS).filter(pl.col("shard") == key)
+    if cells.height and not force:
+        raise WithdrawalError(
+            f"shard {key} has {cells['rows'][0]} documents. Withdrawn by force, they and all that was made of them "
+            "rest: they stay in the tables, but are not worked on and not released any more. Files that still lie in "
+            "the landing become a new shard, whose documents are embedded, scored and, where they are sampled, rated "
+            "again. If that is meant, say --force"
+        )
+    row = {"shard": key, "reason": reason, "by": by, "withdrawn_at": datetime.now(UTC)}
+    lineage = {"asset": "landing_files", "run_id": "withdrawal", "cells": [key]}
+    lake.commit(WITHDRAWN_SHARDS, pl.DataFrame([row], schema=WITHDRAWN_SHARDS.schema), None, lineage)
+    return shard

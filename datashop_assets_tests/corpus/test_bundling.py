@@ -11,7 +11,7 @@ from datashop_assets.project import Landing
 from datashop_assets.records import CrawlFile, Shard
 
 NOW = 10_000.0
-LANDING = Landing(dataset="web", url="crawl", shard_bytes=100, close_after_s=60)
+LANDING = Landing(dataset="web", url="crawl", shard_bytes=100, close_after_s=60, settle_s=0)
 
 
 def crawl_file(path: str, size: int = 40, modified: float = NOW, etag: str = "v1") -> CrawlFile:
@@ -58,6 +58,20 @@ def test_the_open_bundle_closes_when_its_oldest_file_is_old_enough() -> None:
 def test_a_landing_that_waits_for_nothing_closes_at_once() -> None:
     at_once = LANDING.model_copy(update={"close_after_s": 0})
     assert contents(bundle([crawl_file("a", 1)], [], at_once, NOW)) == [["a"]]
+
+
+def test_a_file_that_has_not_settled_is_left_for_a_later_shard() -> None:
+    settling = LANDING.model_copy(update={"settle_s": 60})
+    files = [crawl_file("a", 100, NOW - 59), crawl_file("b", 100, NOW - 60)]
+    first = bundle(files, [], settling, NOW)
+    assert contents(first) == [["b"]]
+    assert contents(bundle(files, first, settling, NOW + 1)) == [["a"]]
+
+
+def test_files_of_a_withdrawn_shard_are_bundled_anew_under_a_new_number() -> None:
+    (withdrawn,) = bundle([crawl_file("a", 100)], [], LANDING, NOW)
+    (anew,) = bundle([crawl_file("a", 200, etag="whole")], [], LANDING, NOW, [withdrawn])
+    assert (anew.shard, anew.files[0].etag) == ("web-00001", "whole")
 
 
 def test_keys_go_on_from_the_registered_shards_of_the_same_dataset() -> None:

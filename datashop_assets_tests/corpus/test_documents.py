@@ -89,7 +89,7 @@ BAD_ROWS = [
     pytest.param({"text": "first text"}, LANDING, "duplicate_text", id="a text that was there before"),
     pytest.param({"text": "a"}, WITH_SOURCE, "missing_column", id="no source"),
     pytest.param({"text": "a", "site": {}}, WITH_SOURCE, "wrong_type", id="an object as source"),
-    pytest.param({"text": "a", "terms": ["MIT"]}, WITH_LICENSE, "wrong_type", id="a list of licences"),
+    pytest.param({"text": "a", "terms": ["MIT", 2]}, WITH_LICENSE, "wrong_type", id="a number among licences"),
     pytest.param({"title": None, "body": None}, TWO_COLUMNS, "null_text", id="every text column null"),
     pytest.param({"title": "a"}, TWO_COLUMNS, "missing_column", id="one text column absent"),
     pytest.param("a string", LANDING, "not_an_object", id="no object"),
@@ -181,12 +181,17 @@ def test_the_source_is_the_rows_own_or_the_dataset() -> None:
         pytest.param(None, None, id="null"),
         pytest.param("", None, id="empty"),
         pytest.param(" ", None, id="blank"),
+        pytest.param(["mit"], "mit", id="a list of one"),
+        pytest.param(["mit", "cc-by-4.0"], "mit, cc-by-4.0", id="a list, of which all are named"),
+        pytest.param([None, " ", "mit"], "mit", id="a list with blanks"),
+        pytest.param([], None, id="an empty list"),
     ],
 )
-def test_the_licence_is_the_rows_own_and_never_invented(stated: str | None, meant: str | None) -> None:
+def test_the_licence_is_the_rows_own_and_never_invented(stated: str | list[str] | None, meant: str | None) -> None:
     row = {"text": "a", "terms": stated}
     assert parse_rows(row, landing=WITH_LICENSE).documents["license"].to_list() == [meant]
-    column = parquet({"text": ["a"], "terms": pa.array([stated], pa.string())})
+    kind = pa.list_(pa.string()) if isinstance(stated, list) else pa.string()
+    column = parquet({"text": ["a"], "terms": pa.array([stated], kind)})
     assert parse({"a.parquet": column}, WITH_LICENSE).documents["license"].to_list() == [meant]
     assert parse_rows(row).documents["license"].to_list() == [None], "a column that the landing does not name"
 
@@ -292,7 +297,8 @@ def test_whatever_changes_the_documents_changes_their_version(shard: Shard, land
 
 
 @pytest.mark.parametrize(
-    "update", [{"url": "s3://elsewhere/crawl"}, {"shard_bytes": 1}, {"close_after_s": 1.0}, {"pool_only": True}]
+    "update",
+    [{"url": "s3://elsewhere/crawl"}, {"shard_bytes": 1}, {"close_after_s": 1.0}, {"settle_s": 1}, {"pool_only": True}],
 )
 def test_a_move_of_the_landing_or_other_bundling_leaves_documents_as_they_are(update: dict[str, Any]) -> None:
     assert documents_version(SHARD, LANDING.model_copy(update=update)) == documents_version(SHARD, LANDING)

@@ -154,6 +154,8 @@ def scribbled(name: str) -> bytes:
         pytest.param("a.jsonl.zst", WHOLE["one.jsonl.zst"][:-1], id="zstd without its last byte"),
         pytest.param("a.jsonl.zst", scribbled("one.jsonl.zst"), id="zstd damaged inside"),
         pytest.param("a.jsonl.zst", WHOLE["one.jsonl.gz"], id="gzip named zst"),
+        pytest.param("a.jsonl.gz", b"", id="gzip without a byte"),
+        pytest.param("a.jsonl.zst", b"", id="zstd without a byte"),
         pytest.param("a.parquet", cut("pyarrow.parquet", 0.5), id="parquet cut in the middle"),
         pytest.param("a.parquet", b"", id="empty parquet"),
         pytest.param("a.parquet", b"PAR1 no parquet PAR1", id="no parquet"),
@@ -165,7 +167,7 @@ def scribbled(name: str) -> bytes:
     ],
 )
 def test_a_damaged_file_is_named_and_never_taken_for_whole(name: str, content: bytes) -> None:
-    with pytest.raises(UnreadableFileError, match=rf"^{name} is cut short or damaged .*; land a whole copy"):
+    with pytest.raises(UnreadableFileError, match=rf"^{name} is cut short or damaged .*; put a whole copy"):
         read_bytes(name, content)
 
 

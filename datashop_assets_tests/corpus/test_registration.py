@@ -8,17 +8,15 @@ from datashop_assets.corpus.registration import register_new_shards
 from datashop_assets.corpus.registry import UnknownShardError, find_shard, registered_shards, shards_by_key
 from datashop_assets.records import SHARDS
 from datashop_assets_tests.worlds import DATASET, World
-from resources.landing import FsspecLandingArea, LandingError
+from resources.landing import FsspecLandingArea
 
 
 def look(world: World, later_s: float = 0):
-    return register_new_shards(
-        world.lake, world.graph.project, FsspecLandingArea().list_files, time.time() + later_s, {}
-    )
+    return register_new_shards(world.lake, world.graph.project, FsspecLandingArea().look, time.time() + later_s, {})
 
 
 def test_files_wait_until_their_bundle_is_full_or_old(world: World) -> None:
-    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1_000_000, "close_after_s": 3600}
+    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1_000_000, "close_after_s": 3600, "settle_s": 0}
     world.change_project(landings=[landing])
     world.land("a", [1])
     world.land("b", [2])
@@ -33,8 +31,8 @@ def test_files_wait_until_their_bundle_is_full_or_old(world: World) -> None:
 
 def test_each_landing_numbers_its_own_shards(world: World) -> None:
     (world.folder / "more").mkdir()
-    more = {"dataset": "more", "url": "more", "shard_bytes": 1, "pool_only": True}
-    world.change_project(landings=[{"dataset": DATASET, "url": "landing", "shard_bytes": 1}, more])
+    more = {"dataset": "more", "url": "more", "shard_bytes": 1, "settle_s": 0, "pool_only": True}
+    world.change_project(landings=[{"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}, more])
     world.land("a", [1])
     world.land("z", [2]).rename(world.folder / "more" / "z.jsonl")
     look(world)
@@ -44,11 +42,51 @@ def test_each_landing_numbers_its_own_shards(world: World) -> None:
     ]
 
 
-def test_a_landing_that_is_not_there_is_named_and_nothing_is_registered(world: World) -> None:
-    world.change_project(landings=[{"dataset": DATASET, "url": "nowhere"}])
-    with pytest.raises(LandingError, match=r"landing 'crawl': there is nothing at .*nowhere yet"):
-        look(world)
-    assert registered_shards(world.lake) == []
+LANDING = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}
+
+
+def test_a_landing_that_is_not_there_is_named_and_the_others_are_registered(world: World) -> None:
+    world.change_project(landings=[{"dataset": "later", "url": "nowhere"}, LANDING])
+    world.land("a", [1])
+    found = look(world)
+    (fault,) = found.facts["landings that cannot be listed"]
+    assert "landing 'later': there is nothing at " in fault
+    assert [shard.shard for shard in registered_shards(world.lake)] == ["crawl-00000"]
+
+
+def test_a_file_that_is_still_being_written_waits_until_it_has_settled(world: World) -> None:
+    world.change_project(landings=[LANDING | {"settle_s": 60}])
+    world.land("a", [1])
+    found = look(world)
+    assert (found.new, found.waiting_files) == ((), 1)
+    assert len(look(world, later_s=61).new) == 1
+
+
+def test_files_of_no_known_format_are_facts(world: World) -> None:
+    (world.folder / "landing" / "part-0.csv").write_text("text")
+    assert look(world).facts["unknown files"] == ["crawl: part-0.csv"]
+
+
+def test_shards_of_a_landing_that_left_the_project_rest_until_it_is_back(world: World) -> None:
+    world.land_shards(2, documents=1)
+    world.change_project(landings=[LANDING | {"dataset": "other"}])
+    found = look(world)
+    assert "crawl-00000" not in {shard.shard for shard in found.shards}
+    assert found.resting == ("crawl-00000", "crawl-00001")
+    assert len(registered_shards(world.lake)) == 2 + len(found.new)
+    world.change_project(landings=[LANDING])
+    assert [shard.shard for shard in look(world).shards] == ["crawl-00000", "crawl-00001"]
+
+
+def test_more_cells_than_the_grid_was_measured_with_are_a_trouble(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datashop_assets.corpus.registration.MOST_CELLS", 4)
+    world.land_shards(2, documents=1)
+    assert look(world).troubles["too many cells"] == []
+    world.land_shards(1, documents=1, start=2)
+    (many,) = look(world).troubles["too many cells"]
+    assert many.startswith("6 cells (shards x lenses) are more than 4: raise `shard_bytes`")
 
 
 def test_an_unknown_shard_says_how_shards_come_to_be(world: World) -> None:

@@ -10,10 +10,10 @@ import pytest
 from datashop_assets.corpus.registration import register_new_shards
 from datashop_assets.corpus.registry import register, registered_shards
 from datashop_assets.project import Landing, Project
-from datashop_assets.records import CrawlFile, Shard
+from datashop_assets.records import Shard
 from datashop_assets_tests.worlds import DATASET, World
 from resources.lake import DeltaLake
-from resources.landing import FsspecLandingArea
+from resources.landing import FsspecLandingArea, Listing
 
 FILES, FILES_A_SHARD = 24, 4
 TOGETHER_WITHIN_S = 60
@@ -27,12 +27,12 @@ def look(uri: str, project: Project, seen: Sequence[str] | None, together: Barri
     lake = DeltaLake(uri)
     for number in range(rounds):
 
-        def list_files(landing: Landing, first: bool = number == 0) -> list[CrawlFile]:
-            files = list(FsspecLandingArea().list_files(landing))
+        def look_together(landing: Landing, first: bool = number == 0) -> Listing:
+            files = FsspecLandingArea().list_files(landing)
             together.wait(TOGETHER_WITHIN_S)
-            return [file for file in files if not first or seen is None or file.path in seen]
+            return Listing(tuple(f for f in files if not first or seen is None or f.path in seen), ())
 
-        register_new_shards(lake, project, list_files, time.time(), {"asset": "landing_files"})
+        register_new_shards(lake, project, look_together, time.time(), {"asset": "landing_files"})
         together.wait(TOGETHER_WITHIN_S)
 
 
@@ -42,6 +42,7 @@ def landed(world: World) -> World:
         world.land(f"part-{number:03d}", [number])
     size = max(file.stat().st_size for file in (world.folder / "landing").iterdir())
     landing = {"dataset": DATASET, "url": "landing", "shard_bytes": size * (FILES_A_SHARD - 1), "close_after_s": 0}
+    landing["settle_s"] = 0
     world.change_project(landings=[landing])
     return world
 

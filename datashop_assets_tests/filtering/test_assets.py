@@ -61,7 +61,7 @@ def test_the_release_holds_the_kept_text_and_nothing_else(filtered: World) -> No
 
 def test_the_licence_of_each_document_reaches_the_release_and_is_counted(world: World) -> None:
     world.change_project(
-        landings=[{"dataset": DATASET, "url": "landing", "shard_bytes": 1, "license_column": "terms"}],
+        landings=[{"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0, "license_column": "terms"}],
         lenses={"teaching": LENS | {"cutoff": {"lower": -100}}},  # all are kept, so that all are counted
     )
     terms = {shard: ["MIT", "CC0-1.0", None, "MIT"][shard] for shard in range(4)}
@@ -100,8 +100,8 @@ def test_a_partly_filtered_corpus_is_not_released_and_the_shards_are_named(filte
 def test_shards_that_are_for_annotation_only_are_never_released(world: World) -> None:
     (world.folder / "pool").mkdir()
     landings = [
-        {"dataset": "crawl", "url": "landing", "shard_bytes": 1},
-        {"dataset": "pool", "url": "pool", "shard_bytes": 1, "pool_only": True},
+        {"dataset": "crawl", "url": "landing", "shard_bytes": 1, "settle_s": 0},
+        {"dataset": "pool", "url": "pool", "shard_bytes": 1, "settle_s": 0, "pool_only": True},
     ]
     world.change_project(landings=landings)
     file = world.land("best", [n for n in range(1000, 1300) if n % 6 == 5])

@@ -59,13 +59,13 @@ def test_what_is_no_crawl_file(tmp_path: Path, name: str) -> None:
     put(tmp_path, "saved/state.json", "saved/data-00000-of-00001.arrow", name)
     area = FsspecLandingArea()
     assert paths(tmp_path) == ["saved/data-00000-of-00001.arrow"]
-    assert area.unknown_files(landing(tmp_path)) == []
+    assert area.look(landing(tmp_path)).unknown == ()
 
 
 def test_files_of_unknown_format_are_not_listed_but_named(tmp_path: Path) -> None:
     put(tmp_path, "README.md", "part-0.csv", "part-0.jsonl")
     assert paths(tmp_path) == ["part-0.jsonl"]
-    assert FsspecLandingArea().unknown_files(landing(tmp_path)) == ["README.md", "part-0.csv"]
+    assert FsspecLandingArea().look(landing(tmp_path)).unknown == ("README.md", "part-0.csv")
 
 
 def test_the_etag_of_a_local_file_changes_with_its_content(tmp_path: Path) -> None:

@@ -88,7 +88,14 @@ def write_project(folder: Path, sample_per_shard: int) -> Path:
     project = {
         "name": "small",
         "landings": [
-            {"dataset": DATASET, "url": "landing", "source_column": "source", "shard_bytes": 1, "close_after_s": 0}
+            {
+                "dataset": DATASET,
+                "url": "landing",
+                "source_column": "source",
+                "shard_bytes": 1,
+                "close_after_s": 0,
+                "settle_s": 0,  # crawl files appear whole
+            }
         ],
         "lens_folders": ["lenses"],
         "raters": {
