@@ -5,16 +5,17 @@ is shown (the stages).
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
 import polars as pl
 
 from datashop_assets.cellwork import CellsFailedError, Outcome
-from datashop_assets.partitions import cells_of, partition_key
+from datashop_assets.partitions import cells_of, dimension_tags, partition_key
 from datashop_assets.plots import markdown_image
-from datashop_assets.records import Estimate, TableSpec
+from datashop_assets.records import Cell, Estimate, TableSpec
 from datashop_assets.seams import Lake, PermanentError
 
 P = ParamSpec("P")
@@ -65,12 +66,17 @@ def table_metadata(*tables: TableSpec) -> dict[str, Any]:
     }
 
 
-def lineage_of(context: dg.AssetExecutionContext, lake: Lake, *inputs: TableSpec) -> dict[str, Any]:
-    """What a commit says of its origin: run, asset, cells, and the input tables with the versions it read."""
+def lineage_of(
+    context: dg.AssetExecutionContext, lake: Lake, *inputs: TableSpec, asset: str | None = None
+) -> dict[str, Any]:
+    """What a commit says of its origin: run, asset, cells, and the input tables with the versions it read.
+
+    `asset` is named in a step that makes several.
+    """
     cells = [partition_key(cell) for cell in cells_of(context)] if context.has_partition_key_range else []
     return {
         "run_id": context.run_id,
-        "asset": context.asset_key.to_user_string(),
+        "asset": asset or context.asset_key.to_user_string(),
         "cells": cells,
         "inputs": {table.name: lake.version(table) for table in inputs},
     }
@@ -123,13 +129,8 @@ def estimates(figures: Mapping[str, Estimate | None], notes: Sequence[str]) -> d
     return {**numbers, "metrics": dg.MetadataValue.md("\n".join(lines))}
 
 
-def report(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
-    """Log a cell's outcome and attach its metadata to its materialization."""
-    key = partition_key(outcome.cell)
-    if outcome.skipped:
-        context.log.info("%s is up to date at version %s: nothing to do", key, outcome.version)
-    else:
-        context.log.info("%s: %d rows, table version %s", key, outcome.rows, outcome.table_version)
+def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
+    """What a materialization says of its cell."""
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": outcome.rows,
         "version": outcome.version,
@@ -138,4 +139,51 @@ def report(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
     }
     if outcome.table_version is not None:
         metadata["delta_version"] = outcome.table_version
-    context.add_asset_metadata(metadata, partition_key=key)
+    return metadata
+
+
+def log_outcome(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
+    key = partition_key(outcome.cell)
+    if outcome.skipped:
+        context.log.info("%s is up to date at version %s: nothing to do", key, outcome.version)
+    else:
+        context.log.info("%s: %d rows, table version %s", key, outcome.rows, outcome.table_version)
+
+
+def report(context: dg.AssetExecutionContext, outcome: Outcome, asset: str | None = None) -> None:
+    """Log a cell's outcome and attach its metadata to its materialization, of `asset` in a step that makes several."""
+    log_outcome(context, outcome)
+    context.add_asset_metadata(outcome_metadata(outcome), asset_key=asset, partition_key=partition_key(outcome.cell))
+
+
+@contextmanager
+def reported(context: dg.AssetExecutionContext) -> Iterator[Callable[..., None]]:
+    """For a step over several cells: a function that takes outcomes (and the asset, in a step that makes several).
+
+    Cells that fail are held back until everything was tried: CellsFailedError at the end names them all. However the
+    step fails, cells that are committed count as materialized, so that only the others are red in the UI.
+    """
+    done: list[tuple[dg.AssetKey, Outcome]] = []
+    failures: dict[Cell, Exception] = {}
+
+    def take(outcomes: Iterable[Outcome], asset: str | None = None) -> None:
+        key = dg.AssetKey(asset) if asset else context.asset_key
+        try:
+            for outcome in outcomes:
+                report(context, outcome, asset)
+                done.append((key, outcome))
+        except CellsFailedError as error:
+            for cell, cause in error.failures.items():
+                failures.setdefault(cell, cause)  # what failed first is the cause of what is missing later
+
+    try:
+        yield take
+        if failures:
+            raise CellsFailedError(failures)
+    except Exception:
+        # A step that fails materializes nothing by itself, although these commits stand.
+        for key, outcome in done:
+            partition, metadata = partition_key(outcome.cell), outcome_metadata(outcome)
+            tags = dimension_tags(outcome.cell)
+            context.log_event(dg.AssetMaterialization(key, metadata=metadata, partition=partition, tags=tags))
+        raise

@@ -16,10 +16,14 @@ from datashop_assets.seams import Lake
 
 @dataclass(frozen=True)
 class Produced:
-    """A cell's rows, without its partition values and version, and what people should know of it."""
+    """A cell's rows, without its partition values and version, and what people should know of it.
+
+    `version` is given where it is not the wanted one, because the cell is usable but not done: it stays stale.
+    """
 
     rows: pl.DataFrame
     facts: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,17 @@ def refresh(
     *,
     batch_cells: int = 16,
     tolerate: tuple[type[Exception], ...] = (),
+    missing: Mapping[Cell, Exception] | None = None,
 ) -> Iterator[Outcome]:
     """Bring the wanted cells up to date, yielding each one's outcome once its commit stands.
 
     Cells already at their wanted version are not computed again. At most `batch_cells` cells share a commit, so a
     killed run loses at most that much and never leaves half a cell. An error in `tolerate` concerns its own cell: the
-    others go on, and CellsFailedError names the failed ones at the end. Any other error ends the run at once.
+    others go on, and CellsFailedError names the failed ones at the end, together with the `missing` cells, which
+    could not be tried because something before them is not there. Any other error ends the run at once.
     """
     known = have(lake, target, list(wanted))
-    failures: dict[Cell, Exception] = {}
+    failures: dict[Cell, Exception] = dict(missing or {})
     batch: list[tuple[Cell, Produced]] = []
     for cell, version in wanted.items():
         if cell in known and known[cell][0] == version:
@@ -107,12 +113,13 @@ def _commit(
     batch: Sequence[tuple[Cell, Produced]],
     lineage: Mapping[str, Any],
 ) -> Iterator[Outcome]:
-    cells = [{**target.keys(cell), "version": wanted[cell]} for cell, _ in batch]
+    made = [produced.version or wanted[cell] for cell, produced in batch]
+    cells = [{**target.keys(cell), "version": version} for (cell, _), version in zip(batch, made, strict=True)]
     frames = [
         produced.rows.with_columns(**{name: pl.lit(value, pl.String) for name, value in address.items()})
         for (_, produced), address in zip(batch, cells, strict=True)
     ]
     frame = pl.concat(frames).select(list(target.table.schema))
     commit = lake.commit(target.table, frame, cells, lineage)
-    for cell, produced in batch:
-        yield Outcome(cell, wanted[cell], produced.rows.height, False, commit.version, produced.facts)
+    for (cell, produced), version in zip(batch, made, strict=True):
+        yield Outcome(cell, version, produced.rows.height, False, commit.version, produced.facts)

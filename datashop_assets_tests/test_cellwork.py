@@ -73,6 +73,15 @@ def test_a_cell_that_fails_alone_does_not_hold_up_the_others(lake: DeltaLake) ->
     assert set(have(lake, TARGET, CELLS)) == set(CELLS) - {CELLS[1]}
 
 
+def test_cells_that_cannot_be_tried_are_named_after_the_others_were_made(lake: DeltaLake) -> None:
+    missing = {CELLS[1]: LookupError("materialize `documents` first")}
+    wanted = {cell: "v1" for cell in CELLS if cell not in missing}
+    made = []
+    with pytest.raises(CellsFailedError, match="s1: materialize `documents` first"):
+        made.extend(refresh(lake, TARGET, wanted, produce, {}, missing=missing))
+    assert set(have(lake, TARGET, CELLS)) == set(wanted)
+
+
 def test_any_other_error_ends_the_run_at_once_and_keeps_what_was_committed(lake: DeltaLake) -> None:
     def breaks(cell: Cell) -> Produced:
         if cell == CELLS[3]:

@@ -1,9 +1,10 @@
 """Checks of the corpus: is what landed what became documents?"""
 
 import dagster as dg
+import polars as pl
 
 from datashop_assets.asset_metadata import table
-from datashop_assets.corpus.quality import corpus_quality
+from datashop_assets.corpus.quality import corpus_quality, unreadable_shards
 from datashop_assets.graph import Graph
 from datashop_assets.seams import Lake
 
@@ -27,4 +28,13 @@ def corpus_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:  # noqa: ARG0
             metadata={"by dataset and reason": table(quality)},
         )
 
-    return [few_rows_are_quarantined]
+    @dg.asset_check(
+        asset="documents",
+        description="No registered shard has a file that cannot be read, or that is not what was registered.",
+    )
+    def every_shard_is_readable(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        faults = unreadable_shards(lake)
+        shown = pl.DataFrame(list(faults.items()), schema={"shard": pl.String, "fault": pl.String}, orient="row")
+        return dg.AssetCheckResult(passed=not faults, metadata={"unreadable shards": table(shown)})
+
+    return [few_rows_are_quarantined, every_shard_is_readable]

@@ -20,6 +20,22 @@ class MissingUpstreamError(LookupError):
     """A cell whose inputs are not there yet; the message says which asset to materialize."""
 
 
+def ready_cells(
+    lake: Lake, target: Target, cells: Sequence[Cell], asset: str
+) -> tuple[list[Cell], dict[Cell, Exception]]:
+    """The cells whose upstream is there, and for each of the others the error that says which asset to materialize.
+
+    For a run over several cells: the first are worked on, the second are handed to `cellwork.refresh` as `missing`.
+    """
+    known = have(lake, target, cells)
+    missing: dict[Cell, Exception] = {
+        cell: MissingUpstreamError(f"materialize `{asset}` first: it has nothing for {cell.shard}")
+        for cell in cells
+        if known.get(cell, (None, 0))[0] is None
+    }
+    return [cell for cell in cells if cell not in missing], missing
+
+
 def versions(lake: Lake, target: Target, cells: Sequence[Cell], asset: str) -> dict[Cell, str]:
     """The upstream version of each cell. Raises MissingUpstreamError naming the asset and the shards without one."""
     known = have(lake, target, cells)
@@ -31,7 +47,10 @@ def versions(lake: Lake, target: Target, cells: Sequence[Cell], asset: str) -> d
 
 
 def wanted_embeddings(lake: Lake, encoder: str, cells: Sequence[Cell]) -> dict[Cell, str]:
-    """The embeddings version that each cell should have, from its documents as they are now."""
+    """The embeddings version that each cell should have, from its documents as they are now.
+
+    Raises MissingUpstreamError.
+    """
     return {
         cell: embeddings_version(version, encoder)
         for cell, version in versions(lake, Target(DOCUMENTS), cells, "documents").items()

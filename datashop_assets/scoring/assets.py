@@ -9,18 +9,18 @@ from datashop_assets.asset_metadata import (
     lineage_of,
     picture,
     plain_failures,
-    report,
+    reported,
     table_metadata,
 )
-from datashop_assets.cellwork import Produced, refresh
+from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.head import Head, load_head
-from datashop_assets.embedding.inputs import embeddings_of
+from datashop_assets.embedding.inputs import embeddings_of, ready_cells
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import SCORING_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
 from datashop_assets.plots import histogram
 from datashop_assets.records import EMBEDDINGS, SCORES, Cell
-from datashop_assets.scoring.score import score_cell
+from datashop_assets.scoring.score import ScoringError, score_cell
 from datashop_assets.scoring.state import require_scorer, scores_target, wanted_scores
 from datashop_assets.seams import Encoder, Lake, ModelStore
 
@@ -51,19 +51,21 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         encoder: dg.ResourceParam[Encoder],
         models: dg.ResourceParam[ModelStore],
     ) -> None:
-        for lens, cells in cells_by_lens(context).items():
-            classifier = require_scorer(lake, lens, encoder.id)
-            head = load_head(models.fetch(classifier.uri))
+        vectors_of = EMBEDDINGS.of(encoder.id)
+        with reported(context) as take:
+            for lens, cells in cells_by_lens(context).items():
+                classifier = require_scorer(lake, lens, encoder.id)
+                head = load_head(models.fetch(classifier.uri))
 
-            def produce(cell: Cell, lens: str = lens, head: Head = head) -> Produced:
-                ids, vectors = embeddings_of(lake, encoder.id, [cell.shard])
-                rows = score_cell(ids["id"], vectors, head, graph.lenses[lens])
-                facts = {"mean score": rows["score"].mean(), "scores": picture(histogram(rows["score"]), "scores")}
-                return Produced(rows, facts)
+                def produce(cell: Cell, lens: str = lens, head: Head = head) -> Produced:
+                    ids, vectors = embeddings_of(lake, encoder.id, [cell.shard])
+                    rows = score_cell(ids["id"], vectors, head, graph.lenses[lens])
+                    shown = picture(histogram(rows["score"]), "scores")
+                    return Produced(rows, {"mean score": rows["score"].mean(), "scores": shown})
 
-            wanted = wanted_scores(lake, encoder.id, classifier.classifier, cells)
-            lineage = lineage_of(context, lake, EMBEDDINGS.of(encoder.id))
-            for outcome in refresh(lake, scores_target(lens, classifier.classifier), wanted, produce, lineage):
-                report(context, outcome)
+                ready, missing = ready_cells(lake, Target(vectors_of), cells, "embeddings")
+                wanted = wanted_scores(lake, encoder.id, classifier.classifier, ready)
+                target, lineage = scores_target(lens, classifier.classifier), lineage_of(context, lake, vectors_of)
+                take(refresh(lake, target, wanted, produce, lineage, tolerate=(ScoringError,), missing=missing))
 
     return [scores]

@@ -5,8 +5,17 @@ import json
 import shutil
 from dataclasses import replace
 
-from datashop_assets.records import ANNOTATIONS, DOCUMENTS, QUARANTINE
+import dagster as dg
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+from datashop_assets.corpus.registry import withdraw_shard
+from datashop_assets.partitions import SHARDS
+from datashop_assets.records import ANNOTATIONS, DOCUMENTS, EMBEDDINGS, QUARANTINE
 from datashop_assets_tests.worlds import DATASET, World, document, failure_of, metadata_of
+
+
+def checks_of(result: dg.ExecuteInProcessResult, name: str) -> list[dg.AssetCheckEvaluation]:
+    return [event for event in result.get_asset_check_evaluations() if event.check_name == name]
 
 
 def test_each_shard_of_a_range_run_reports_its_rows_and_its_quarantine(world: World) -> None:
@@ -48,6 +57,109 @@ def test_an_unreadable_file_fails_its_shard_by_name_and_no_other(world: World) -
     assert "b.jsonl.gz" in failure_of(failed)
     assert "crawl-00000" not in failure_of(failed)
     assert world.read(DOCUMENTS)["shard"].unique().sort().to_list() == ["crawl-00000", "crawl-00002"]
+
+
+CUT_OFF = gzip.compress(b'{"text": "some text that is long enough"}\n' * 50)[:-20]
+
+
+def one_bad_of_five(world: World) -> list[str]:
+    """Five shards, the third with a file that is cut off; returns the good ones."""
+    for name in "abde":
+        world.land(name, range(ord(name), ord(name) + 3))
+    (world.folder / "landing" / "c.jsonl.gz").write_bytes(CUT_OFF)
+    world.register()
+    return [shard for shard in world.shards if shard != "crawl-00002"]
+
+
+def test_the_good_shards_of_a_range_with_a_bad_one_go_the_whole_way_and_the_bad_one_alone_is_red(world: World) -> None:
+    good = one_bad_of_five(world)
+    failed = world.run("parse_and_embed_shards", fails=True)
+    assert "1 of the run's cells failed" in failure_of(failed)
+    assert "crawl-00002: c.jsonl.gz is cut short" in failure_of(failed)
+    for asset, table in (("documents", DOCUMENTS), ("embeddings", EMBEDDINGS.of(world.encoder.id))):
+        assert world.read(table)["shard"].unique().sort().to_list() == good
+        status = world.instance.get_status_by_partition(dg.AssetKey(asset), world.shards, SHARDS)
+        assert status == {
+            shard: AssetPartitionStatus.MATERIALIZED if shard in good else AssetPartitionStatus.FAILED
+            for shard in world.shards
+        }
+        event = world.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event.asset_materialization.metadata["dagster/partition_row_count"].value == 3
+    assert [(work.job, work.stretch.first, work.stretch.cells) for work in world.stale()] == [
+        ("parse_and_embed_shards", "crawl-00002", 1)
+    ]
+
+
+def test_a_bad_shard_stays_visible_in_facts_and_check_until_its_file_is_read(world: World) -> None:
+    one_bad_of_five(world)
+    world.run("parse_and_embed_shards", fails=True)
+    world.run("parse_and_embed_shards", shards=["crawl-00002"], fails=True)  # a second time changes nothing
+    (fault,) = world.look().facts["unreadable shards"]
+    assert fault.startswith("crawl-00002: c.jsonl.gz is cut short")
+    (check,) = checks_of(world.run("parse_and_embed_shards", shards=world.shards[:2]), "every_shard_is_readable")
+    assert not check.passed
+    assert "c.jsonl.gz" in str(check.metadata["unreadable shards"].value)
+
+    withdraw_shard(world.lake, "crawl-00002", "cut off", "me")
+    assert world.look().facts["unreadable shards"] == []
+    (check,) = checks_of(world.run("parse_and_embed_shards", shards=world.shards[:2]), "every_shard_is_readable")
+    assert check.passed
+
+
+def test_a_file_that_is_restored_is_read_and_its_fault_forgotten(world: World) -> None:
+    file = world.land("a", range(3))
+    world.register()
+    file.rename(world.folder / "away")
+    world.run("parse_and_embed_shards", fails=True)
+    assert world.read(QUARANTINE)["reason"].to_list() == ["unreadable_file"]
+    (world.folder / "away").rename(file)
+    world.run("parse_and_embed_shards")
+    assert world.read(QUARANTINE).is_empty()
+    assert world.look().facts["unreadable shards"] == []
+
+
+def test_a_partition_of_another_project_does_not_keep_a_range_from_being_parsed(world: World) -> None:
+    world.land("a", range(3))
+    world.register()
+    world.instance.add_dynamic_partitions("shard", ["ghost-00000"])
+    world.land("b", range(3, 6))
+    world.register()
+    failed = world.run("parse_and_embed_shards", fails=True)
+    assert "shard 'ghost-00000' is a partition but not in the table" in failure_of(failed)
+    assert "crawl" not in failure_of(failed)
+    assert world.read(EMBEDDINGS.of(world.encoder.id)).height == 6
+    assert world.stale() == []
+
+
+def test_a_shard_whose_landing_left_the_project_rests_and_the_others_are_parsed(world: World) -> None:
+    (world.folder / "more").mkdir()
+    more = {"dataset": "more", "url": "more", "shard_bytes": 1, "settle_s": 0}
+    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}
+    world.change_project(landings=[landing, more])
+    world.land("a", range(3))
+    world.land("z", range(3, 6)).rename(world.folder / "more" / "z.jsonl")
+    world.register()
+    world.change_project(landings=[landing])
+    failed = failure_of(world.run("parse_and_embed_shards", fails=True))
+    assert "shard more-00000 rests: the project file has no landing 'more'" in failed
+    assert world.read(DOCUMENTS)["shard"].unique().to_list() == ["crawl-00000"]
+    assert world.stale() == []
+
+
+def test_documents_alone_can_be_made_and_embedded_later(world: World) -> None:
+    world.land_shards(2, documents=3)
+    assets = [asset for asset in world.defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
+    made = dg.materialize(
+        assets,
+        selection=["documents"],
+        instance=world.instance,
+        partition_key="crawl-00000",
+        resources=world.defs.resources,
+    )
+    assert [event.asset_key.to_user_string() for event in made.get_asset_materialization_events()] == ["documents"]
+    assert world.read(EMBEDDINGS.of(world.encoder.id)).is_empty()
+    assert metadata_of(world.run("parse_and_embed_shards"), "documents")["crawl-00000"]["skipped"]
+    assert world.read(EMBEDDINGS.of(world.encoder.id)).height == 6
 
 
 def test_a_registered_file_that_changed_is_refused_by_name(world: World) -> None:
@@ -98,7 +210,7 @@ def test_a_documents_table_from_before_licences_is_read_extended_and_made_anew_o
     assert stored.metadata().configuration["datashop.schema_version"] == "2"
     assert world.read(DOCUMENTS).height == 6
 
-    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "license_column": "terms"}
+    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0, "license_column": "terms"}
     world.change_project(landings=[landing])
     assert [(work.job, work.stretch.stale) for work in world.stale()] == [("parse_and_embed_shards", 2)]
     world.reconcile()
@@ -117,7 +229,7 @@ def test_a_licence_column_that_is_named_later_asks_no_rater_again(world: World) 
     world.run("parse_and_embed_shards")
     world.run("rate_documents", "teaching")
     asked = list(world.raters["scripted"].asked)
-    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "license_column": "terms"}
+    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0, "license_column": "terms"}
     world.change_project(landings=[landing])
     world.run("parse_and_embed_shards")
     facts = metadata_of(world.run("rate_documents", "teaching"), "annotations")
