@@ -10,7 +10,8 @@ for a typo.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,7 @@ def plan(
     have: Mapping[Cell, str | None],
     shards: Sequence[str],
     *,
+    ready: Collection[str] | None = None,
     max_cells: int = 256,
     max_gap: int = 3,
 ) -> list[Rectangle]:
@@ -82,9 +84,11 @@ def plan(
 
     `shards` are all shards in crawl order: a range between two of them means everything in between. A rectangle
     bridges at most `max_gap` cells that are not stale (the assets skip those), because holes are what makes many
-    runs: 300 scattered shards x 8 lenses were 1,952 runs. It holds at most `max_cells` cells.
+    runs: 300 scattered shards x 8 lenses were 1,952 runs. It never bridges a shard that is not `ready` (null: all
+    are), which a run could not work on, and holds at most `max_cells` cells.
     Raises ValueError where a wanted cell's shard is not among `shards`.
     """
+    barriers = [index for index, shard in enumerate(shards) if ready is not None and shard not in ready]
     position = {shard: index for index, shard in enumerate(shards)}
     by_lens: dict[str | None, list[int]] = {}
     for cell in stale_cells(wanted, have):
@@ -94,14 +98,15 @@ def plan(
     return [
         Rectangle(lens, shards[stretch[0]], shards[stretch[-1]], stretch[-1] - stretch[0] + 1, len(stretch))
         for lens in sorted(by_lens, key=lambda name: name or "")
-        for stretch in _stretches(sorted(by_lens[lens]), max_cells, max_gap)
+        for stretch in _stretches(sorted(by_lens[lens]), barriers, max_cells, max_gap)
     ]
 
 
-def _stretches(positions: Iterable[int], max_cells: int, max_gap: int) -> Iterator[list[int]]:
+def _stretches(positions: Iterable[int], barriers: Sequence[int], max_cells: int, max_gap: int) -> Iterator[list[int]]:
     stretch: list[int] = []
     for index in positions:
-        if stretch and (index - stretch[-1] - 1 > max_gap or index - stretch[0] + 1 > max_cells):
+        far = stretch and (index - stretch[-1] - 1 > max_gap or index - stretch[0] + 1 > max_cells)
+        if far or (stretch and bisect(barriers, stretch[-1]) < bisect(barriers, index - 1)):
             yield stretch
             stretch = []
         stretch.append(index)

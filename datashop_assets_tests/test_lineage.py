@@ -65,6 +65,19 @@ def test_a_contiguous_backfill_is_one_run_a_lens_and_holes_are_bridged() -> None
     ]
 
 
+@given(worlds(), st.integers(0, 4), st.data())
+def test_no_stretch_reaches_over_a_shard_that_is_not_ready(
+    world: tuple[dict[Cell, str], dict[Cell, str | None], list[str]], max_gap: int, data: st.DataObject
+) -> None:
+    wanted, have, shards = world
+    ready = set(data.draw(st.lists(st.sampled_from(shards))))
+    mine = {cell: version for cell, version in wanted.items() if cell.shard in ready}
+    rectangles = plan(mine, have, shards, ready=ready, max_gap=max_gap)
+    areas = [covered(rectangle, shards) for rectangle in rectangles]
+    assert {cell.shard for area in areas for cell in area} <= ready
+    assert {cell for cell, version in mine.items() if have.get(cell) != version} <= set().union(*areas)
+
+
 def test_a_wanted_shard_that_is_not_registered_is_an_error() -> None:
     with pytest.raises(ValueError, match="not registered"):
         plan({Cell("ghost"): "v"}, {}, ["a"])

@@ -1,27 +1,40 @@
 """What is stale in the whole graph, as stretches of work: wanted against have, stage by stage.
 
 What belongs here: which versions each stage wants, from the project and the tables. What does not: how stale cells
-become rectangles (`lineage.plan`), how work becomes runs (`sensors.py`).
+become rectangles (`lineage.plan`), which cells runs work on already (`runs.py`), how work becomes runs (`sensors.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
-from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.corpus.registry import active_shards
 from datashop_assets.filtering.cutoff import policy_text
 from datashop_assets.filtering.drift import cutoff_has_drifted
 from datashop_assets.filtering.state import current_cutoff, wanted_filtered
 from datashop_assets.graph import Graph
-from datashop_assets.lineage import Rectangle, content_id, embeddings_version, plan
-from datashop_assets.records import CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell
+from datashop_assets.lineage import (
+    Rectangle,
+    annotations_version,
+    content_id,
+    embeddings_version,
+    plan,
+    stale_cells,
+)
+from datashop_assets.rating.quality import annotations_target
+from datashop_assets.records import ANNOTATIONS, CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell
 from datashop_assets.scoring.state import scores_target, wanted_scores
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, Rater
 
 # The jobs that work is done by; `jobs.py` says what is in them.
-RECONCILED_JOBS = ("parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents")
+FREE_JOBS = ("parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents")
+# Those that spend on raters, by the kind of lens: only for a lens that has `auto_annotate` in the project file.
+RATING_JOBS = {"score": "rate_documents", "label": "label_documents"}
+
+# The shards of a job and lens that runs work on already, or that have to rest for a while.
+Busy = Callable[[str, str | None], Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -44,82 +57,124 @@ class Work:
         return f"{self.job}:{s.lens or '-'}:{s.first}..{s.last}:{self.target}"
 
 
-def stale_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) -> list[Work]:
-    """Everything that can be brought up to date now without spending on raters or promoting anything.
-
-    `shards` are the registered partitions in Dagster's order. Work whose inputs are still stale is left for a later
-    look, so that a run never finds its inputs missing.
-    """
-    work = _corpus_work(lake, graph, encoder, shards)
-    waiting = {
-        shard
-        for item in work
-        for shard in shards[shards.index(item.stretch.first) : shards.index(item.stretch.last) + 1]
-    }
-    ready = [shard for shard in shards if shard not in waiting]
-    for lens in graph.lenses:
-        work += _lens_work(lake, graph, encoder, lens, ready, shards)
-    return work
+def reconciled_jobs(graph: Graph) -> list[str]:
+    """The jobs that `stale_work` can ask for in this project."""
+    spending = {RATING_JOBS[graph.lenses[lens].kind] for lens in graph.lenses if graph.settings(lens).auto_annotate}
+    return [job for job in FREE_JOBS if job == FREE_JOBS[0] or graph.score_lenses] + sorted(spending)
 
 
-def _corpus_work(lake: Lake, graph: Graph, encoder: str, shards: Sequence[str]) -> list[Work]:
-    registered = {shard.shard: shard for shard in registered_shards(lake)}
-    landings = {landing.dataset for landing in graph.project.landings}  # a landing taken out of the project rests
-    wanted_documents = {
-        Cell(key): documents_version(registered[key], graph.project.landing(registered[key].dataset))
-        for key in shards
-        if key in registered and registered[key].dataset in landings
-    }
-    wanted_vectors = {cell: embeddings_version(version, encoder) for cell, version in wanted_documents.items()}
-    cells = list(wanted_documents)
-    have_documents = _versions(lake, Target(DOCUMENTS), cells)
-    have_vectors = _versions(lake, Target(EMBEDDINGS.of(encoder)), cells)
-    # One run makes both, so a shard counts as there when both are.
-    wanted = {cell: wanted_documents[cell] + wanted_vectors[cell] for cell in cells}
-    there = {cell: f"{have_documents.get(cell)}{have_vectors.get(cell)}" for cell in cells}
-    return _as_work("parse_and_embed_shards", wanted, there, shards, lake.version(EMBEDDINGS.of(encoder)))
+def nobody(job: str, lens: str | None) -> Collection[str]:  # noqa: ARG001 - the signature of Busy
+    """No shard is busy."""
+    return ()
 
 
-def _lens_work(
-    lake: Lake, graph: Graph, encoder: str, lens: str, ready: Sequence[str], shards: Sequence[str]
-) -> list[Work]:
-    promotion = promoted(lake, lens)
-    if promotion is None or not ready or find_classifier(lake, lens, promotion.classifier).encoder != encoder:
-        return []  # a classifier of another encoder is for a person to replace
-    cells = [Cell(shard, lens) for shard in ready]
-    wanted = wanted_scores(lake, encoder, promotion.classifier, cells)
-    there = _versions(lake, scores_target(lens, promotion.classifier), cells)
-    stale = _as_work("score_documents", wanted, there, shards, lake.version(SCORES.of(lens)))
-    cutoff = current_cutoff(lake, lens)
-    if stale:
-        return stale
-    policy = graph.settings(lens).cutoff
-    asked = policy_text(policy)
-    in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (promotion.classifier, asked)
-    if cutoff is None or not in_force or cutoff_has_drifted(lake, cutoff, policy):
-        everything = Rectangle(lens, ready[0], ready[-1], len(ready), len(ready))
-        target = content_id(promotion.classifier, asked, lake.version(CUTOFFS))
-        return [Work("set_cutoff", everything, target, partition_key=lens)]
-    filtered = wanted_filtered(lake, cutoff, cells)
-    table = FILTERED.of(lens)
-    return _as_work("filter_documents", filtered, _versions(lake, Target(table), cells), shards, lake.version(table))
-
-
-def _versions(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, str | None]:
-    return {cell: version for cell, (version, _) in have(lake, target, cells).items()}
-
-
-def _as_work(
-    job: str,
-    wanted: Mapping[Cell, str],
-    there: Mapping[Cell, str | None],
+def stale_work(
+    lake: Lake,
+    graph: Graph,
+    encoder: str,
     shards: Sequence[str],
-    table_version: int | None,
+    *,
+    raters: Callable[[str], Rater] | None = None,
+    busy: Busy = nobody,
 ) -> list[Work]:
-    position = {shard: index for index, shard in enumerate(shards)}
+    """Everything that can be brought up to date now without promoting anything, and without spending on raters but for
+    lenses that have `auto_annotate` (where `raters` are given).
 
-    def target(stretch: Rectangle) -> str:
-        inside = range(position[stretch.first], position[stretch.last] + 1)
-        return content_id([wanted.get(Cell(shards[index], stretch.lens)) for index in inside], table_version)
+    `shards` are the partitions in Dagster's order; those that this lake does not know, or that rest, are passed over.
+    Work whose inputs are still stale is left for a later look, so that a run never finds its inputs missing, and no
+    stretch reaches over a shard that is not ready or `busy`.
+    """
+    return _Look(lake, graph, encoder, shards, busy).work(raters)
 
-    return [Work(job, stretch, target(stretch)) for stretch in plan(wanted, there, shards)]
+
+@dataclass(frozen=True)
+class _Look:
+    lake: Lake
+    graph: Graph
+    encoder: str
+    shards: Sequence[str]
+    busy: Busy
+
+    def work(self, raters: Callable[[str], Rater] | None) -> list[Work]:
+        active = {shard.shard: shard for shard in active_shards(self.lake, self.graph.project)}
+        documents = {
+            Cell(key): documents_version(active[key], self.graph.project.landing(active[key].dataset))
+            for key in self.shards
+            if key in active
+        }
+        vectors = {cell: embeddings_version(version, self.encoder) for cell, version in documents.items()}
+        vectors_target = Target(EMBEDDINGS.of(self.encoder))
+        have_documents = self.have(Target(DOCUMENTS), list(documents))
+        have_vectors = self.have(vectors_target, list(documents))
+        # One run makes both, so a shard counts as there when both are.
+        wanted = {cell: documents[cell] + vectors[cell] for cell in documents}
+        there = {cell: f"{have_documents.get(cell)}{have_vectors.get(cell)}" for cell in documents}
+        work = self.as_work("parse_and_embed_shards", wanted, there, self.lake.version(vectors_target.table))
+        ready = [cell.shard for cell in wanted if there[cell] == wanted[cell]]
+        for lens in self.graph.score_lenses:
+            work += self.lens_work(lens, ready)
+        parsed = {cell: version for cell, version in documents.items() if have_documents.get(cell) == version}
+        for lens in self.graph.lenses:
+            if raters is not None and self.graph.settings(lens).auto_annotate:
+                work += self.rating_work(lens, parsed, raters)
+        return work
+
+    def lens_work(self, lens: str, ready: Sequence[str]) -> list[Work]:
+        """What of a score lens can be done over shards that have their vectors: scores, then cut-off, then filter."""
+        promotion = promoted(self.lake, lens)
+        if promotion is None or not ready:
+            return []
+        if find_classifier(self.lake, lens, promotion.classifier).encoder != self.encoder:
+            return []  # a classifier of another encoder is for a person to replace
+        cells = [Cell(shard, lens) for shard in ready]
+        wanted = wanted_scores(self.lake, self.encoder, promotion.classifier, cells)
+        there = self.have(scores_target(lens, promotion.classifier), cells)
+        if stale_cells(wanted, there):
+            return self.as_work("score_documents", wanted, there, self.lake.version(SCORES.of(lens)))
+        cutoff = current_cutoff(self.lake, lens)
+        policy = self.graph.settings(lens).cutoff
+        asked = policy_text(policy)
+        in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (promotion.classifier, asked)
+        if cutoff is None or not in_force or cutoff_has_drifted(self.lake, cutoff, policy):
+            if self.busy("set_cutoff", lens):
+                return []
+            everything = Rectangle(lens, ready[0], ready[-1], len(ready), len(ready))
+            target = content_id(promotion.classifier, asked, self.lake.version(CUTOFFS))
+            return [Work("set_cutoff", everything, target, partition_key=lens)]
+        filtered, table = wanted_filtered(self.lake, cutoff, cells), FILTERED.of(lens)
+        return self.as_work("filter_documents", filtered, self.have(Target(table), cells), self.lake.version(table))
+
+    def rating_work(self, lens: str, documents: Mapping[Cell, str], raters: Callable[[str], Rater]) -> list[Work]:
+        """What the lens's raters have not rated of the shards' samples; ratings made elsewhere are never asked for."""
+        settings, project = self.graph.settings(lens), self.graph.project
+        version = self.graph.lenses[lens].version
+        names = [name for name in settings.all_raters if project.raters[name].backend != "imported"]
+        cells = {Cell(cell.shard, lens): made for cell, made in documents.items()}
+        wanted, there = dict.fromkeys(cells, ""), dict.fromkeys(cells, "")
+        for rater in [raters(name).id for name in names]:
+            known = self.have(annotations_target(lens, rater), list(cells))
+            for cell, made in cells.items():
+                wanted[cell] += annotations_version(
+                    made, version, rater, settings.sample_per_shard, settings.sample_seed
+                )
+                there[cell] += str(known.get(cell))
+        job = RATING_JOBS[self.graph.lenses[lens].kind]
+        return self.as_work(job, wanted, there, self.lake.version(ANNOTATIONS.of(lens)))
+
+    def have(self, target: Target, cells: Sequence[Cell]) -> dict[Cell, str | None]:
+        return {cell: version for cell, (version, _) in have(self.lake, target, cells).items()}
+
+    def as_work(
+        self, job: str, wanted: Mapping[Cell, str], there: Mapping[Cell, str | None], table_version: int | None
+    ) -> list[Work]:
+        """The stretches of stale cells, each a run; `wanted` has every cell that a run could work on."""
+        busy = {lens: self.busy(job, lens) for lens in {cell.lens for cell in wanted}}
+        free = {cell: version for cell, version in wanted.items() if cell.shard not in busy[cell.lens]}
+        position = {shard: index for index, shard in enumerate(self.shards)}
+
+        def target(stretch: Rectangle) -> str:
+            inside = self.shards[position[stretch.first] : position[stretch.last] + 1]
+            return content_id([wanted.get(Cell(shard, stretch.lens)) for shard in inside], table_version)
+
+        stretches = plan(free, there, self.shards, ready={cell.shard for cell in free})
+        return [Work(job, stretch, target(stretch)) for stretch in stretches]

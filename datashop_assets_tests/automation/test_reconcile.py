@@ -24,6 +24,7 @@ from datashop_assets.filtering.state import current_cutoff, record_cutoff, wante
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.project import load_project
 from datashop_assets.records import (
+    ANNOTATIONS,
     CLASSIFIERS,
     DOCUMENTS,
     EMBEDDINGS,
@@ -34,7 +35,7 @@ from datashop_assets.records import (
     Shard,
 )
 from datashop_assets.scoring.state import scores_target, wanted_scores
-from datashop_assets_tests.worlds import DATASET, LENSES, write_project
+from datashop_assets_tests.worlds import DATASET, LENSES, World, write_project
 from resources.lake import DeltaLake
 
 ENCODER = "e"
@@ -48,6 +49,7 @@ class Tables:
         self.lake = DeltaLake(str(folder / "lake"))
         self.graph: Graph = load_graph(load_project(write_project(folder)))
         self.shards: list[str] = []
+        self.broken: set[str] = set()  # shards that no run can parse
         self.clock = 0
 
     def later(self) -> datetime:
@@ -55,7 +57,7 @@ class Tables:
         return EPOCH + timedelta(minutes=self.clock)
 
     def add_shards(self, count: int) -> None:
-        start = len(self.shards)
+        start = len(registered_shards(self.lake))
         made = [
             Shard(DATASET, f"{DATASET}-{n:05d}", n, (CrawlFile(f"f{n}", 10, "x"),)) for n in range(start, start + count)
         ]
@@ -84,11 +86,11 @@ class Tables:
 
     def do(self, work: Work) -> None:
         """What the job would leave in the tables. Raises MissingUpstreamError where the inputs are not there."""
-        first, last = self.shards.index(work.stretch.first), self.shards.index(work.stretch.last)
-        cells = [Cell(shard, work.stretch.lens) for shard in self.shards[first : last + 1]]
+        cells = [Cell(shard, work.stretch.lens) for shard in self.inside(work)]
         if work.job == "parse_and_embed_shards":
             known = {shard.shard: shard for shard in registered_shards(self.lake)}
             landing = self.graph.project.landing(DATASET)
+            cells = [cell for cell in cells if known[cell.shard].shard not in self.broken]
             self._write(Target(DOCUMENTS), {cell: documents_version(known[cell.shard], landing) for cell in cells})
             self._write(Target(EMBEDDINGS.of(ENCODER)), wanted_embeddings(self.lake, ENCODER, cells))
             return
@@ -106,6 +108,10 @@ class Tables:
             self._write(Target(FILTERED.of(lens)), wanted_filtered(self.lake, cutoff, cells))
         else:
             raise AssertionError(f"{work.job} is no job that reconciling may ask for")
+
+    def inside(self, work: Work) -> list[str]:
+        """What a run over the work's stretch covers."""
+        return self.shards[self.shards.index(work.stretch.first) : self.shards.index(work.stretch.last) + 1]
 
     def promoted(self, lens: str) -> str:
         rows = self.lake.read(PROMOTIONS).filter(pl.col("lens") == lens).sort("promoted_at")
@@ -229,6 +235,79 @@ def test_shards_of_a_landing_taken_out_of_the_project_rest(tables: Tables) -> No
     assert stale_work(tables.lake, Graph(project, tables.graph.lenses), ENCODER, tables.shards) == []
 
 
+def stretches(work: list[Work]) -> list[tuple[str, str, str]]:
+    return [(item.job, item.stretch.first, item.stretch.last) for item in work]
+
+
+def test_a_shard_that_cannot_be_parsed_is_never_bridged_by_what_comes_after_it(tables: Tables) -> None:
+    tables.add_shards(5)
+    tables.broken = {"crawl-00002"}
+    tables.promote("teaching", "c1")
+    (parsing,) = tables.stale()
+    tables.do(parsing)
+    assert stretches(tables.stale()) == [
+        ("parse_and_embed_shards", "crawl-00002", "crawl-00002"),
+        ("score_documents", "crawl-00000", "crawl-00001"),
+        ("score_documents", "crawl-00003", "crawl-00004"),
+    ]
+    for item in tables.stale():
+        tables.do(item)  # raises where an input is missing
+    assert stretches(tables.stale())[1:] == [("set_cutoff", "crawl-00000", "crawl-00004")]
+
+
+def test_shards_of_another_project_on_the_same_instance_are_passed_over(tables: Tables) -> None:
+    """Before, between and after this lake's own."""
+    tables.shards.append("ghost-00000")
+    tables.add_shards(2)
+    tables.shards.append("ghost-00001")
+    tables.add_shards(1)
+    tables.promote("teaching", "c1")
+    assert stretches(tables.stale()) == [
+        ("parse_and_embed_shards", "crawl-00000", "crawl-00001"),
+        ("parse_and_embed_shards", "crawl-00002", "crawl-00002"),
+    ]
+    for _ in range(4):
+        for item in tables.stale():
+            tables.do(item)
+    assert tables.stale() == []
+
+
+def test_work_goes_around_shards_that_are_busy_and_does_not_overtake_them(tables: Tables) -> None:
+    tables.add_shards(5)
+    tables.promote("teaching", "c1")
+    tables.do(tables.stale()[0])
+
+    def stale(job: str) -> list[tuple[str, str, str]]:
+        def busy(asked: str, lens: str | None) -> list[str]:
+            return ["crawl-00001"] if (asked, lens) == (job, "teaching") else []
+
+        return stretches(stale_work(tables.lake, tables.graph, ENCODER, tables.shards, busy=busy))
+
+    assert stale("score_documents") == [
+        ("score_documents", "crawl-00000", "crawl-00000"),
+        ("score_documents", "crawl-00002", "crawl-00004"),
+    ]
+    tables.do(tables.stale()[0])
+    assert [work.job for work in tables.stale()] == ["set_cutoff"]
+    assert stale("set_cutoff") == []
+
+
+def test_only_a_lens_that_says_so_is_rated_by_itself_and_only_what_is_not_rated(tmp_path: Path) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 3}
+    write_project(tmp_path, lenses={"teaching": lens | {"auto_annotate": True}, "clarity": lens})
+    world = World(tmp_path)
+    world.land_shards(2, documents=5)
+    assert world.reconcile() == ["parse_and_embed_shards", "rate_documents"]
+    assert len(world.raters["scripted"].asked) == 6
+    assert world.stale() == []
+    world.land_shards(1, documents=5, start=2)
+    assert world.reconcile() == ["parse_and_embed_shards", "rate_documents"]
+    assert len(world.raters["scripted"].asked) == 9
+    assert world.read(ANNOTATIONS.of("clarity")).is_empty()
+    world.change_project(lenses={"teaching": lens | {"auto_annotate": True, "sample_per_shard": 4}, "clarity": lens})
+    assert [(work.job, work.stretch.stale) for work in world.stale()] == [("rate_documents", 3)]
+
+
 def test_the_same_work_has_the_same_key_and_other_wanted_versions_another(tables: Tables) -> None:
     tables.add_shards(1)
     tables.promote("teaching", "c1")
@@ -253,6 +332,8 @@ def test_the_two_lenses_same_stretch_is_not_the_same_work(tables: Tables) -> Non
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("shards"), st.integers(1, 3)),
+        st.tuples(st.just("broken"), st.integers(1, 2)),
+        st.tuples(st.just("ghost"), st.integers(0, 9)),
         st.tuples(st.just("promote"), st.sampled_from(LENSES), st.sampled_from(["c1", "c2"])),
         st.tuples(st.just("cut"), st.sampled_from(LENSES), st.sampled_from(["c1", "c2"])),
         st.tuples(st.just("age"), st.sampled_from(["documents", "embeddings"]), st.integers(0, 5)),
@@ -269,19 +350,25 @@ def test_whatever_happened_the_work_finds_its_inputs_and_ends(
 ) -> None:
     tables = Tables(tmp_path_factory.mktemp("tables"))
     for number, (kind, *what) in enumerate(events):
-        if kind == "shards":
+        if kind in ("shards", "broken"):
             tables.add_shards(*what)
+            tables.broken |= set(tables.shards[-what[0] :]) if kind == "broken" else set()
+        elif kind == "ghost":
+            tables.shards.append(f"ghost-{number:05d}")
         elif kind == "promote":
             tables.promote(*what)
         elif kind == "cut":
             tables.cut(what[0], f"k{number}", what[1])
-        elif kind == "age" and what[1] < len(tables.shards):
+        elif kind == "age" and what[1] < len(registered_shards(tables.lake)):
             table = DOCUMENTS if what[0] == "documents" else EMBEDDINGS.of(ENCODER)
-            tables.lose(Target(table), Cell(tables.shards[what[1]]))
+            tables.lose(Target(table), Cell(f"{DATASET}-{what[1]:05d}"))
         elif kind == "work":
             for item in tables.stale()[: what[0]]:
                 tables.do(item)  # raises where an input is missing
     for _ in range(4):  # as many looks as there are stages, and one more
         for item in tables.stale():
             tables.do(item)
-    assert tables.stale() == []
+    left = tables.stale()
+    assert {work.job for work in left} <= {"parse_and_embed_shards"}
+    assert tables.broken <= {shard for work in left for shard in tables.inside(work)}, "these stay asked for"
+    assert sum(work.stretch.stale for work in left) == len(tables.broken), "and nothing else is"

@@ -1,17 +1,18 @@
 """The sensors as the daemon calls them: partitions in order, healed after a crash, and runs asked for once."""
 
-from datetime import UTC, datetime
+import time
 
 import dagster as dg
 import pytest
 
-from datashop_assets.automation.sensors import COOL_DOWN_S, RUNS_OUTSTANDING, WORK_TAG
+from datashop_assets.automation.runs import COOL_DOWN_S, WORK_TAG
+from datashop_assets.automation.sensors import RUNS_OUTSTANDING
 from datashop_assets.corpus.registration import register_new_shards
-from datashop_assets.corpus.registry import register, registered_shards
-from datashop_assets.partitions import SHARDS
+from datashop_assets.corpus.registry import register, registered_shards, withdraw_shard
+from datashop_assets.partitions import RANGE_TAGS, SHARDS, range_tags
 from datashop_assets.records import CrawlFile, Shard
 from datashop_assets_tests.worlds import DATASET, World
-from resources.landing import FsspecLandingArea
+from resources.landing import FsspecLandingArea, LandingError
 
 
 def tick(world: World, name: str) -> dg.SensorResult | dg.SkipReason:
@@ -19,7 +20,11 @@ def tick(world: World, name: str) -> dg.SensorResult | dg.SkipReason:
     with dg.build_sensor_context(instance=world.instance, resources=world.defs.resources) as context:
         result = world.defs.get_sensor_def(name)(context)
     for request in getattr(result, "dynamic_partitions_requests", None) or []:
-        world.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            world.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        else:
+            for key in request.partition_keys:
+                world.instance.delete_dynamic_partition(request.partitions_def_name, key)
     return result
 
 
@@ -37,7 +42,7 @@ def test_new_files_become_partitions_in_crawl_order_and_a_second_look_finds_noth
 
 def test_shards_registered_before_a_crash_become_partitions_later(world: World) -> None:
     world.land("a", [1])
-    register_new_shards(world.lake, world.graph.project, FsspecLandingArea().list_files, 0, {})
+    register_new_shards(world.lake, world.graph.project, FsspecLandingArea().look, time.time(), {})
     assert world.shards == []
     tick(world, "landing_sensor")
     assert world.shards == ["crawl-00000"]
@@ -123,7 +128,7 @@ def test_work_that_is_under_way_is_not_asked_for_again(
     scorable.instance.report_run_failed(run)
     skipped = tick(scorable, "reconcile_sensor")
     assert "1 failed" in str(skipped.skip_message), "a failed stretch cools down first"
-    monkeypatch.setattr("datashop_assets.automation.sensors.COOL_DOWN_S", 1e-3)
+    monkeypatch.setattr("datashop_assets.automation.runs.COOL_DOWN_S", 1e-3)
     assert len(tick(scorable, "reconcile_sensor").run_requests) == 1
 
 
@@ -138,6 +143,112 @@ def test_the_rest_of_a_stretch_that_is_under_way_is_not_asked_for_either(scorabl
     scorable.land_shards(1, start=4)
     (parsing,) = tick(scorable, "reconcile_sensor").run_requests
     assert parsing.job_name == "parse_and_embed_shards", "other jobs are not held up"
+
+
+ASSET_JOB = "__ASSET_JOB"  # what Dagster calls a run of assets that are selected by hand
+
+
+@pytest.mark.parametrize(
+    ("job", "assets", "first", "last", "asked"),
+    [
+        pytest.param("score_documents", None, 0, 3, [], id="the job, over all of it"),
+        pytest.param("score_documents", None, 0, 1, [("crawl-00002", "crawl-00003")], id="the job, over a part"),
+        pytest.param("rate_documents", None, 0, 3, [("crawl-00000", "crawl-00003")], id="another job"),
+        pytest.param(ASSET_JOB, "scores", 0, 3, [], id="the asset, in a backfill or by hand"),
+        pytest.param(ASSET_JOB, "scores", 2, 2, [("crawl-00000", "crawl-00001"), ("crawl-00003",) * 2], id="one shard"),
+        pytest.param(ASSET_JOB, "annotations", 0, 3, [("crawl-00000", "crawl-00003")], id="another asset"),
+    ],
+)
+def test_what_a_person_has_under_way_is_not_asked_for_by_the_sensor(
+    scorable: World, job: str, assets: str | None, first: int, last: int, asked: list[tuple[str, str]]
+) -> None:
+    shards = scorable.shards
+    tags = range_tags("teaching", shards[first], shards[last])
+    if first == last:
+        tags = {"dagster/partition": f"teaching|{shards[first]}"}
+    scorable.instance.create_run_for_job(
+        scorable.defs.get_implicit_global_asset_job_def() if job == ASSET_JOB else scorable.defs.resolve_job_def(job),
+        tags=tags,
+        asset_selection=None if assets is None else frozenset({dg.AssetKey(assets)}),
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    result = tick(scorable, "reconcile_sensor")
+    ranges = [tuple(r.tags[tag].split("|")[1] for tag in RANGE_TAGS) for r in getattr(result, "run_requests", [])]
+    assert ranges == asked
+
+
+def test_new_shards_do_not_wait_for_one_that_cannot_be_read(scorable: World) -> None:
+    """It has just failed, with its neighbours: only what that run covered cools down."""
+    (scorable.folder / "landing" / "part-004.jsonl.gz").write_bytes(b"no archive")
+    scorable.register()
+    run = scorable.instance.create_run_for_job(
+        scorable.defs.resolve_job_def("parse_and_embed_shards"),
+        tags=range_tags(None, "crawl-00000", "crawl-00004") | {WORK_TAG: "asked for before"},
+    )
+    scorable.instance.report_run_failed(run)
+    scorable.land_shards(1, start=5)
+    parsing = [r for r in tick(scorable, "reconcile_sensor").run_requests if r.job_name == "parse_and_embed_shards"]
+    assert [[r.tags[tag] for tag in RANGE_TAGS] for r in parsing] == [["crawl-00005", "crawl-00005"]]
+
+
+def test_a_lens_that_is_rated_by_itself_is_asked_for_once_an_hour_at_most(world: World) -> None:
+    """A budget bounds a run: where it ends before the sample, the next run would spend it again at once."""
+    lens = {"rater": "scripted", "sample_per_shard": 3}
+    world.change_project(lenses={"teaching": lens | {"auto_annotate": True}, "clarity": lens})
+    world.land_shards(1, documents=5)
+    world.run("parse_and_embed_shards")
+    (request,) = tick(world, "reconcile_sensor").run_requests
+    job = world.defs.resolve_job_def("rate_documents")
+    assert job.execute_in_process(instance=world.instance, tags=request.tags).success
+    world.change_project(lenses={"teaching": lens | {"auto_annotate": True, "sample_per_shard": 4}, "clarity": lens})
+    assert [work.job for work in world.stale()] == ["rate_documents"]
+    assert isinstance(tick(world, "reconcile_sensor"), dg.SkipReason)
+    world.land_shards(1, documents=5, start=1)
+    world.run("parse_and_embed_shards")
+    (request,) = tick(world, "reconcile_sensor").run_requests
+    assert request.tags[RANGE_TAGS[0]] == "teaching|crawl-00001", "other shards are rated"
+
+
+def test_partitions_of_resting_shards_go_and_come_back_and_those_of_others_are_left_alone(world: World) -> None:
+    world.land_shards(2, documents=1)
+    world.instance.add_dynamic_partitions(str(SHARDS.name), ["ghost-00000"])
+    withdraw_shard(world.lake, "crawl-00001", "wrong crawl", "me")
+    (world.folder / "landing" / "part-001.jsonl").unlink()
+    tick(world, "landing_sensor")
+    assert world.shards == ["crawl-00000", "ghost-00000"]
+    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}
+    world.change_project(landings=[landing | {"dataset": "other", "url": "lenses"}])
+    tick(world, "landing_sensor")
+    assert world.shards == ["ghost-00000"]
+    world.change_project(landings=[landing])
+    tick(world, "landing_sensor")
+    assert world.shards == ["ghost-00000", "crawl-00000"]
+
+
+def test_a_landing_that_is_missing_fails_the_tick_by_name_once_the_others_are_registered(world: World) -> None:
+    landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}
+    world.change_project(landings=[{"dataset": "later", "url": "nowhere"}, landing])
+    world.land("a", [1])
+    tick(world, "landing_sensor")
+    assert world.shards == ["crawl-00000"]
+    with pytest.raises(LandingError, match="landing 'later'"):
+        tick(world, "landing_sensor")
+
+
+def test_files_that_nothing_reads_are_reported_once_and_again_when_that_changes(world: World) -> None:
+    def told() -> list[list[str]]:
+        records = world.instance.fetch_materializations(dg.AssetKey("landing_files"), limit=9).records
+        return [record.asset_materialization.metadata["unknown files"].value for record in records]
+
+    (world.folder / "landing" / "a.csv").write_text("text")
+    with dg.build_sensor_context(instance=world.instance, resources=world.defs.resources) as context:
+        sensor = world.defs.get_sensor_def("landing_sensor")
+        sensor(context)
+        sensor(context)
+        assert told() == [["crawl: a.csv"]]
+        (world.folder / "landing" / "a.csv").unlink()
+        sensor(context)
+        assert told() == [[], ["crawl: a.csv"]]
 
 
 def test_no_more_runs_are_outstanding_than_allowed(world: World) -> None:
@@ -165,7 +276,5 @@ def test_a_changed_file_is_named_in_the_facts(world: World) -> None:
     (change,) = event.asset_materialization.metadata["changed or vanished files"].value
     assert "a.jsonl of crawl-00000 changed" in change
     file.unlink()
-    found = register_new_shards(
-        world.lake, world.graph.project, FsspecLandingArea().list_files, datetime.now(UTC).timestamp(), {}
-    )
+    found = register_new_shards(world.lake, world.graph.project, FsspecLandingArea().look, time.time(), {})
     assert [str(c) for c in found.changes] == ["a.jsonl of crawl-00000 is gone"]
