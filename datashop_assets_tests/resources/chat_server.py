@@ -24,6 +24,7 @@ class ChatServer:
     script: Script
     base_url: str = ""
     models_status: int = 200
+    models: list[dict[str, Any]] = field(default_factory=list)
     retry_after: str | None = "0.05"
     tokens: Callable[[str], list[int]] | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -59,7 +60,7 @@ def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.reply(server.models_status, {"object": "list", "data": []})
+            self.reply(server.models_status, {"object": "list", "data": server.models})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -101,8 +101,6 @@ class OpenAIChatModel:
             self._answered_with(error)
         except (openai.APIError, BrokenAnswerError) as error:
             self._failed(f"{type(error).__name__}: {error}", passing=True)
-        except UnicodeEncodeError as error:
-            raise QuestionError("endpoint_error", f"the question is no valid Unicode: {error.reason}") from None
         with self._lock:
             self._failures = 0
         return reply
@@ -146,12 +144,12 @@ class OpenAIChatModel:
         if settings.backend == "vllm":
             # A model is mostly served under its hub name, or from a folder that this machine has too.
             with suppress(TokenizerError):
-                return token_spans_by(settings.model)
+                return token_spans_by(settings.model, local_only=True)
             with suppress(TokenizerError):
-                return token_spans_by(self._served_from())
+                return token_spans_by(self._served_from(), local_only=True)
         raise TokenizerError(
             f"the tokenizer of the served model {settings.model!r} is not known; name it in the rater's `tokenizer` "
-            "(a local path, package:<module>/<file>, a cached hub name or tiktoken:NAME)"
+            "(a local path, package:<module>/<file>, a hub name or tiktoken:NAME)"
         )
 
     def _served_from(self) -> str:

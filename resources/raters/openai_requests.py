@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datashop_assets.rating.questions import Question, Reply
+from resources.raters.chat_tokens import harmless
 
 TOP_LOGPROBS = 20  # the most that OpenAI and a vLLM server at its defaults give
 SMALLER_TOP_LOGPROBS = {20: 10, 10: 5}  # some servers give fewer; older vLLM five
@@ -24,6 +25,11 @@ UNSUPPORTED = re.compile(
 SCHEMA_WORDS = ("response_format", "json_schema", "structured output", "guided")
 TOO_LONG = re.compile(
     r"context[ _](?:length|window)|max(?:imum|_)(?: ?model)?[ _]len|too (?:long|many tokens)", re.IGNORECASE
+)
+# What the tokenizers of served models take for the end of a turn or of a text, wherever it stands: `<|im_end|>`,
+# `<｜User｜>`, `<end_of_turn>`, `</s>`, `[INST]`, ... The served model's own list is not known here.
+MARKERS = re.compile(
+    r"<[|｜][^<>|｜\s]{1,60}[|｜]>|<(?:/?s|bos|eos|pad|unk|(?:start|end)_of_turn)>|\[/?(?:INST|SYSTEM_PROMPT)\]"
 )
 FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
 
@@ -57,10 +63,13 @@ class Dialect:
 
 
 def request_body(question: Question, model: str, dialect: Dialect, level_ids: Sequence[int] = ()) -> dict[str, Any]:
-    """The JSON body of a chat completion. `level_ids` are tokens whose probabilities a vLLM server reports by id."""
+    """The JSON body of a chat completion, whatever a document holds as text and never as a marker.
+
+    `level_ids` are tokens whose probabilities a vLLM server reports by id.
+    """
     body: dict[str, Any] = {
         "model": model,
-        "messages": [dict(message) for message in question.messages],
+        "messages": list(harmless(question.messages, MARKERS)),
         "max_tokens": 1 if question.levels else question.max_tokens,
         "temperature": question.temperature,
         "top_p": question.top_p,

@@ -4,29 +4,30 @@ What belongs here: finding a tokenizer by reference and asking it for spans. Wha
 (`datashop_assets/rating/chunks.py`).
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 from datashop_assets.seams import PermanentError
 from resources.language_models import ModelReferenceError, locate
+from resources.raters.chat_tokens import encodable, token_spans
 
 Spans = list[tuple[int, int]]
-MEND = "set the rater's `tokenizer` to a local path, package:<module>/<file>, a cached hub name or tiktoken:NAME"
+MEND = "set the rater's `tokenizer` to a local path, package:<module>/<file>, a hub name or tiktoken:NAME"
 
 
 class TokenizerError(PermanentError):
     """A tokenizer that cannot be had; the message names the setting `tokenizer`."""
 
 
-def token_spans_by(reference: str) -> Callable[[str], Spans]:
+def token_spans_by(reference: str, *, local_only: bool = False) -> Callable[[str], Spans]:
     """What gives the character span [start, end) of each token of a text, in order, without special tokens.
 
     `reference` is a model reference (see `resources/language_models.py`) or `tiktoken:NAME`, an encoding or a model of
-    OpenAI's. Raises TokenizerError.
+    OpenAI's. With `local_only` nothing is downloaded. Raises TokenizerError.
     """
     name = reference.removeprefix("tiktoken:")
-    return _tiktoken(name) if name != reference else _transformers(reference)
+    return _tiktoken(name) if name != reference else _transformers(reference, local_only)
 
 
 def _tiktoken(name: str) -> Callable[[str], Spans]:
@@ -44,13 +45,15 @@ def _tiktoken(name: str) -> Callable[[str], Spans]:
     def spans(text: str) -> Spans:
         if not text:
             return []
-        _, starts = encoding.decode_with_offsets(encoding.encode(text, disallowed_special=()))
-        return list(pairwise([*starts, len(text)]))
+        _, starts = encoding.decode_with_offsets(encoding.encode(encodable(text), disallowed_special=()))
+        # Several tokens of one character start at it; each of them ends where the next character starts.
+        ends = [*sorted(set(starts)), len(text)]
+        return [(start, ends[bisect_right(ends, start)]) for start in starts]
 
     return spans
 
 
-def _transformers(reference: str) -> Callable[[str], Spans]:
+def _transformers(reference: str, local_only: bool) -> Callable[[str], Spans]:
     try:
         from transformers import AutoTokenizer
     except ImportError:
@@ -64,15 +67,12 @@ def _transformers(reference: str) -> Callable[[str], Spans]:
             source, more = str(path.parent), {"gguf_file": path.name}
         elif path is not None:
             source = str(path)
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **more)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=False, local_files_only=local_only, **more
+        )
     except (ModelReferenceError, OSError, ValueError) as error:
         raise TokenizerError(f"tokenizer {reference!r} cannot be loaded ({error}); {MEND}") from error
     if not tokenizer.is_fast:
         raise TokenizerError(f"tokenizer {reference!r} does not tell where its tokens lie; {MEND}")
 
-    def spans(text: str) -> Spans:
-        # `verbose` would warn that a document is longer than the model's context, which is why it is divided.
-        found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return [(start, end) for start, end in found["offset_mapping"]]
-
-    return spans
+    return lambda text: token_spans(tokenizer, text)
