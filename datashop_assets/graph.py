@@ -27,6 +27,11 @@ class Graph:
     def settings(self, lens: str) -> LensSettings:
         return self.project.lenses[lens]
 
+    def asked_raters(self, lens: str) -> list[str]:
+        """The names of the lens's raters that can be asked; those whose ratings are imported cannot."""
+        raters = self.project.raters
+        return [name for name in self.settings(lens).all_raters if raters[name].backend != "imported"]
+
     @property
     def score_lenses(self) -> list[str]:
         """The names of the lenses that score: those that a classifier learns, with all that follows from it."""

@@ -84,3 +84,12 @@ def test_a_bad_lens_that_is_enabled_is_refused_with_its_faults(tmp_path: Path) -
     (tmp_path / "lenses" / "clarity" / "prompt.jinja").write_text("\n{{ documnet }}")
     with pytest.raises(LensFolderError, match=r"'clarity' cannot be used:\n.*clarity/prompt\.jinja:2: 'documnet'"):
         load_graph(load_project(file))
+
+
+def test_raters_whose_ratings_are_imported_are_not_asked(tmp_path: Path) -> None:
+    served = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
+    raters = {"scripted": served, "elsewhere": {"backend": "imported", "model": "gpt4"}}
+    both = {"rater": "elsewhere", "also_rated_by": ["scripted"]}
+    made = graph(tmp_path, raters=raters, lenses={"teaching": both, "clarity": {"rater": "elsewhere"}})
+    assert made.asked_raters("teaching") == ["scripted"]
+    assert made.asked_raters("clarity") == []

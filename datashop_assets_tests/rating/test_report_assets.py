@@ -106,6 +106,18 @@ def test_asking_a_rater_whose_ratings_are_imported_says_how_to_import(parsed: Wo
     assert "interchange import --lens teaching --rater gpt4 FILE" in message
 
 
+def test_a_rater_that_is_asked_is_compared_with_one_that_rated_elsewhere(parsed: World, tmp_path: Path, capsys) -> None:
+    """The imported rater is asked neither about documents nor about exemplars."""
+    train_on_imported(parsed)
+    lens = {"rater": "scripted", "also_rated_by": ["elsewhere"], "sample_per_shard": 40}
+    parsed.change_project(lenses={"teaching": lens})
+    assert interchange.main(["import", "--lens", "teaching", "--rater", "gpt4", "--by", "text", "--scale", "1", "6",
+                             str(ratings_file(tmp_path, range(200)))]) == 0  # fmt: skip
+    parsed.run("rate_documents", "teaching")
+    facts = metadata_of(parsed.run("report_on_raters", "teaching"), "rater_report")["teaching"]
+    assert "| 200 |" in facts["raters with each other"], "all documents that both have rated"
+
+
 def test_what_is_not_matched_is_printed_and_written(parsed: World, tmp_path: Path, capsys) -> None:
     file, unmatched = ratings_file(tmp_path, range(198, 230)), tmp_path / "unmatched.jsonl"
     given = ["import", "--lens", "teaching", "--rater", "gpt4", "--by", "text", "--scale", "1", "6"]
