@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -35,6 +36,20 @@ def test_every_document_has_a_score_by_the_promoted_classifier_and_good_text_has
     facts = metadata_of(result, "scores")
     assert sum(f["dagster/partition_row_count"] for f in facts.values()) == 160
     assert all(e.passed for e in result.get_asset_check_evaluations())
+
+
+def test_a_shard_without_vectors_is_named_and_red_while_the_others_are_scored(promoted: World) -> None:
+    (promoted.folder / "landing" / "part-004.jsonl.gz").write_bytes(b"no archive")
+    promoted.land_shards(1, start=5)
+    promoted.run("parse_and_embed_shards", fails=True)
+    failed = failure_of(promoted.run("score_documents", "teaching", fails=True))
+    assert "teaching | crawl-00004: materialize `embeddings` first" in failed
+    assert "1 of the run's cells failed" in failed
+    good = [shard for shard in promoted.shards if shard != "crawl-00004"]
+    assert promoted.read(SCORES.of("teaching"))["shard"].unique().sort().to_list() == good
+    made = promoted.instance.get_materialized_partitions(dg.AssetKey("scores"))
+    assert made == {f"teaching|{shard}" for shard in good}
+    assert [work.job for work in promoted.stale()] == ["parse_and_embed_shards", "set_cutoff"]
 
 
 def test_a_classifier_of_another_encoder_scores_nothing(promoted: World) -> None:

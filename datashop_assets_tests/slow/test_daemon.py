@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.automation.reconcile import RECONCILED_JOBS
+from datashop_assets.automation.reconcile import FREE_JOBS
 from datashop_assets.classifier.registry import promoted
 from datashop_assets.filtering.state import current_cutoff, wanted_filtered
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell, TableSpec
@@ -133,5 +133,5 @@ def test_what_lands_and_what_is_promoted_reaches_the_filtered_documents_by_itsel
         assert daemon.lake.version(SCORES.of(LENS)) == scored_by_both, "the earlier classifier's scores are still there"
 
         runs = [run for run in instance.get_runs() if run.tags.get("dagster/sensor_name") == "reconcile_sensor"]
-        assert {run.job_name for run in runs} == set(RECONCILED_JOBS)
+        assert {run.job_name for run in runs} == set(FREE_JOBS)
         assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
