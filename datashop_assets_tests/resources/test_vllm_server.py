@@ -16,6 +16,7 @@ import pytest
 from datashop_assets.project import RaterSettings
 from datashop_assets.rating.questions import Question, QuestionError
 from datashop_assets.seams import PermanentError
+from datashop_assets_tests.tiny_models import make_tiny_llama
 from datashop_assets_tests.vllm_environment import vllm_python
 from resources.profiles import REPOSITORY
 from resources.raters.chat_transformers import TransformersChatModel
@@ -136,6 +137,14 @@ def test_the_id_follows_model_and_arguments_and_not_the_place(tmp_path: Path) ->
     assert served(tmp_path / "elsewhere", "/other/python", start_timeout_s=5).id == first
     assert served(tmp_path, "python", arguments=["--max-model-len", "512"]).id != first
     assert all(c.isascii() and (c.isalnum() or c in "._-") for c in first)
+
+
+def test_tokens_are_counted_without_a_server(tmp_path: Path) -> None:
+    """A partition whose answers are all known divides its documents and asks nobody."""
+    model = served(tmp_path, "/nowhere/python", str(make_tiny_llama(tmp_path / "model")))
+    spans = model.token_spans("the sea \ud800")
+    assert spans[0][0] == 0
+    assert spans[-1][1] == len("the sea ?")
 
 
 # What follows starts the real server; each start takes most of a minute on two cores.

