@@ -165,10 +165,3 @@ class Lens:
     def view(self, text: str) -> str:
         """The part of a document that a rater sees."""
         return text[: self.max_chars]
-
-    def messages(self, text: str) -> list[dict[str, str]]:
-        """The chat messages that ask about a plain document; see `rendering.messages`, which this calls."""
-        from datashop_assets.rating.judgement import Document
-        from datashop_assets.rating.rendering import messages
-
-        return messages(self, Document(text))

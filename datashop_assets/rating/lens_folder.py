@@ -32,6 +32,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_RULE = "a lens's name has small letters, digits, - and _ only"
 # A lens is read at every start of a code location. The largest shipped file has 20 kB.
 LARGEST_FILE = 1_000_000
+# Of lists and mappings in each other; what a lens says is four deep.
+DEEPEST = 20
 # libyaml reads the shipped lenses ten times faster; PyYAML has it in its wheels, and not everywhere.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 M = TypeVar("M", bound=BaseModel)
@@ -200,8 +202,9 @@ def _read(file: Path, model: type[M], faults: list[LensFault], header: Header | 
         return None
     inside = model is Exemplars
     try:
-        node = yaml.compose(text, Loader=LOADER)
-        found = list(_node_faults(node)) if node else []
+        found = list(_event_faults(text))
+        node = None if found else yaml.compose(text, Loader=LOADER)
+        found += _twice(node)
         content = None if found else yaml.load(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -250,23 +253,32 @@ def _dotted(path: Sequence[str | int]) -> str:
     return f"{'.'.join(str(part) for part in path)}: " if path else ""
 
 
-def _node_faults(node: yaml.Node, seen: set[int] | None = None) -> Iterator[tuple[int, str]]:
-    """What YAML would pass over: a key that stands twice, and aliases, which can make a small file endless."""
-    seen = set() if seen is None else seen
-    if id(node) in seen:
-        yield node.start_mark.line + 1, "aliases (&, *) are not used in lens files"
-        return
-    seen.add(id(node))
+def _event_faults(text: str) -> Iterator[tuple[int, str]]:
+    """Aliases, which can make a small file endless, and nesting, by which libyaml's composer can crash the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            yield line, "aliases (&, *) are not used in lens files"
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            yield line, f"is nested more than {DEEPEST} deep"
+            return
+
+
+def _twice(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    """Keys that stand twice, of which YAML would quietly take the last."""
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in keys:
                 yield key.start_mark.line + 1, f"the key {key.value!r} stands twice"
             keys.add(str(key.value))
-            yield from _node_faults(value, seen)
+            yield from _twice(value)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _node_faults(value, seen)
+            yield from _twice(value)
 
 
 def _line(node: yaml.Node | None, path: Sequence[str | int]) -> int:

@@ -22,7 +22,7 @@ from datashop_assets.rating.lens_folder import NAME, NAME_RULE, LensFault, LensF
 from datashop_assets.rating.lens_scaffold import Kind, scaffold
 from datashop_assets.rating.questions import QuestionError
 from datashop_assets.rating.reading import read_documents
-from datashop_assets.rating.rendering import messages, placeholder, replaced_characters
+from datashop_assets.rating.rendering import adapts_to_its_mode, messages, placeholder, replaced_characters
 from datashop_assets.records import DOCUMENTS
 from resources.profiles import open_lake, profile_from_environment
 
@@ -69,22 +69,24 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    sound = 0
+    sound: list[Lens] = []
     faults: list[LensFault] = []
     for folder in options.folders or _libraries():
         if (folder / "lens.yaml").is_file() or (folder.is_dir() and any(folder.glob("*.jinja"))):
             try:
-                load_lens(folder)
-                sound += 1
+                sound.append(load_lens(folder))
             except LensFolderError as error:
                 faults += error.faults
         else:
             library = load_lenses([folder])
-            sound += len(library.lenses)
+            sound += library.lenses.values()
             faults += [fault for found in library.faults.values() for fault in found]
     for fault in faults:
         _say(str(fault))
-    _say(f"{sound} lenses without a fault, {len(faults)} faults in others")
+    for lens in sound:
+        if not adapts_to_its_mode(lens):
+            _say(f"note: lens {lens.name!r} never uses answer_format: what it asks for does not follow its mode")
+    _say(f"{len(sound)} lenses without a fault, {len(faults)} faults in others")
     return 1 if faults or not sound else 0
 
 

@@ -81,6 +81,11 @@ def messages(lens: Lens, document: Document) -> list[dict[str, str]]:
     return [{"role": role, "content": said} for role, said in rendered.items() if said or role == "user"]
 
 
+def adapts_to_its_mode(lens: Lens) -> bool:
+    """Whether the templates leave the form of the answer to the mode."""
+    return "answer_format" in used_names(_sources(lens))
+
+
 def placeholder(lens: Lens) -> Document:
     """A document for the lens that only marks where a document stands."""
     said = "(The document stands here.)"

@@ -23,6 +23,8 @@ ENTRIES = ("system.jinja", "prompt.jinja")
 # What loops may go over; everything else that a template is given is text or a number.
 LISTS = ("criteria", "label_sets", "examples")
 LOOPS_DEEP = 2
+# Of anything in anything. Jinja and Python take a few hundred before they give up, in their own ways.
+DEEPEST = 50
 # Of one message, includes counted as often as they are included. Longer prompts than this no model reads.
 LARGEST_PROMPT = 400_000
 FILTERS = (
@@ -109,11 +111,16 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
     made = environment(tuple(sorted(sources.items())))
     for file, source in sources.items():
         try:
+            template = made.parse(source, name=file)
+            if _depth(template) > DEEPEST:
+                raise RecursionError
             # Compiling finds more than parsing: filters and tests that there are not.
             made.compile(source, name=file)
-            parsed[file] = made.parse(source, name=file)
+            parsed[file] = template
         except TemplateSyntaxError as error:
             yield file, error.lineno, error.message or "is not a template"
+        except RecursionError:
+            yield file, None, f"is nested more than {DEEPEST} deep"
     if len(parsed) < len(sources):
         return
     wrong = [fault for file, template in parsed.items() for fault in _syntax_faults(file, template, known)]
@@ -171,6 +178,15 @@ def loses_its_break(line: str) -> bool:
     """Whether a line of text runs into the next one without a word, as a block takes the line break behind it."""
     blocks = [found for found in BLOCK.finditer(line) if found.end() == len(line)]
     return bool(blocks) and line[-3] not in "+-" and bool(BLOCK.sub("", line).strip())
+
+
+def _depth(template: nodes.Template) -> int:
+    depth = 0
+    level: list[nodes.Node] = [template]
+    while level:
+        depth += 1
+        level = [child for node in level for child in node.iter_child_nodes()]
+    return depth
 
 
 def _root(node: nodes.Node) -> str | None:

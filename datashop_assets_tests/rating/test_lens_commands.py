@@ -121,6 +121,13 @@ class TestCheck:
         assert main(["check", str(write_folder(tmp_path, "good"))]) == 0
         assert main(["check", str(write_folder(tmp_path, "bad", lens_yaml="title: a"))]) == 1
 
+    def test_a_prompt_with_a_form_of_its_own_is_noted(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_folder(tmp_path, "good")
+        write_folder(tmp_path, "own", prompt_jinja="{{ document }} Answer by a number.")
+        assert main(["check", str(tmp_path)]) == 0
+        notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
+        assert notes == ["note: lens 'own' never uses answer_format: what it asks for does not follow its mode"]
+
     def test_a_folder_without_lenses_is_no_success(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         assert main(["check", "empty"]) == 1

@@ -2,11 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datashop_assets.rating.lens import Chunking, Criterion, Exemplar, LabelSet, LensError
-from datashop_assets.rating.lens_folder import LensFolderError, load_lens, load_lenses
+from datashop_assets.rating.lens_folder import LensFault, LensFolderError, load_lens, load_lenses
+from datashop_assets.rating.lens_header import Header
 from datashop_assets_tests.rating.lens_folders import LABEL, PROMPT, SCORE, write_folder
 
 TALKS, TALK = SCORE + "input_fields: [turns]\n", "{{ conversation }}"
@@ -109,7 +115,7 @@ def exemplar(text: str) -> str:
             {"lens_yaml": FULL.replace("[instruction,", "[title,")}, "lens.yaml", 7, "a value that every", id="reserved"
         ),
         pytest.param(
-            {"lens_yaml": SCORE + "input_fields: &a [x]\nlabel_sets: *a\n"}, "lens.yaml", 5, "aliases", id="YAML alias"
+            {"lens_yaml": SCORE + "input_fields: &a [x]\nlabel_sets: *a\n"}, "lens.yaml", 6, "aliases", id="YAML alias"
         ),
         pytest.param(
             {"exemplars_yaml": exemplar("  colour: red")}, "exemplars.yaml", 4, "no such key", id="exemplar key"
@@ -217,6 +223,25 @@ def test_a_fault_is_said_with_file_line_and_reason(
     assert f"{found[0].file}{f':{line}' if line else ''}: " in str(caught.value)
 
 
+DEEP = 20_000
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"lens_yaml": "[" * DEEP}, id="YAML that never closes"),
+        pytest.param({"lens_yaml": f"title: {'[' * DEEP}{']' * DEEP}"}, id="YAML"),
+        pytest.param({"prompt_jinja": f"{{{{ {'(' * DEEP}1{')' * DEEP} }}}}"}, id="parentheses"),
+        pytest.param({"prompt_jinja": PROMPT + "{{ low" + ".a" * DEEP + " }}"}, id="attributes"),
+        pytest.param({"prompt_jinja": PROMPT + "{% if low %}" * DEEP + "{% endif %}" * DEEP}, id="choices"),
+        pytest.param({"prompt_jinja": PROMPT + "{% if low %}" * 60 + "{% endif %}" * 60}, id="not so many choices"),
+    ],
+)
+def test_nesting_that_would_exhaust_the_stack_is_a_fault(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(LensFolderError, match="deep"):
+        load_lens(write_folder(tmp_path, **files))
+
+
 def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, lens_yaml=SCORE + "colour: red\nsmell: none\n", exemplars_yaml="- {use: x}")
     with pytest.raises(LensFolderError, match=r"(?s)colour.*smell.*exemplars\.yaml:1: 0\.use"):
@@ -287,3 +312,58 @@ def test_the_version_changes_with_all_that_can_change_a_judgement_and_with_nothi
     anchored = Criterion("score", 0, 5, "", ((0, "bad"),))
     versions = {replace(plain, criteria=(criterion,)).version for criterion in (plain.overall, anchored)}
     assert len(versions | {plain.version}) == 3
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.floats()
+    | st.sampled_from(["", "a", "title", "{{", "\x00", "é"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.integers(-1, 6) | st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def faults_of(**files: str) -> list[LensFault]:
+    """The faults of a folder with these files, each with a line that its file has."""
+    with TemporaryDirectory() as library:
+        found = load_lenses([write_folder(Path(library), **files).parent]).faults
+        faults = [fault for some in found.values() for fault in some]
+        for fault in faults:
+            lines = fault.file.read_text().count("\n") + 1 if fault.file.is_file() else 0
+            assert fault.line is None or 1 <= fault.line <= lines
+        return faults
+
+
+@given(st.dictionaries(st.sampled_from([*Header.model_fields, "colour"]), ANYTHING, max_size=4), ANYTHING)
+def test_whatever_the_files_say_is_a_lens_or_has_faults(said: dict[str, Any], exemplars: Any) -> None:
+    header = {"title": "a", "description": "b", "scale": [0, 5], "positive_at": 3} | said
+    faults = faults_of(lens_yaml=yaml.safe_dump(header), exemplars_yaml=yaml.safe_dump(exemplars))
+    assert faults or "colour" not in said
+
+
+SYNTAX = [
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+    "if",
+    "for a in criteria",
+    "endfor",
+    "include 'system.jinja'",
+    "|",
+    "a.b",
+    "[",
+    "\n",
+]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from([*SYNTAX, "document", "title"]) | st.text(max_size=3), max_size=8).map(" ".join))
+def test_whatever_the_files_hold_is_a_lens_or_has_faults(text: str) -> None:
+    faults_of(prompt_jinja=PROMPT + text)
+    assert faults_of(lens_yaml=text)
