@@ -279,7 +279,7 @@ class OpenAIChatModel:
                 f"the endpoint {place} does not serve the model {self.settings.model!r} ({said}); correct `model` or "
                 "`base_url` in the project file"
             ) from None
-        if error.code == "insufficient_quota":
+        if error.status_code == 402 or error.code == "insufficient_quota":
             raise RaterRefusedError(f"the account at {place} has nothing left to spend ({said}); top it up") from None
         if error.status_code in BUSY:
             # It is not the question's fault, and an answer not given costs nothing: better stop than record a failure.
