@@ -29,6 +29,7 @@ from datashop_assets.rating.checks import rating_checks
 from datashop_assets.rating.label_assets import label_assets
 from datashop_assets.rating.label_checks import label_checks
 from datashop_assets.rating.report_assets import report_assets
+from datashop_assets.rating.target_assets import target_assets
 from datashop_assets.scoring.assets import scoring_assets
 from datashop_assets.scoring.checks import scoring_checks
 from resources.profiles import Profile, build_resources, profile_from_environment, project_of
@@ -68,7 +69,7 @@ def build_defs(
     graph = load_graph(project)
     jobs = build_jobs(graph)
     return dg.Definitions(
-        assets=[asset for build, _ in stages_of(graph) for asset in build(graph)],
+        assets=[*(asset for build, _ in stages_of(graph) for asset in build(graph)), *target_assets(graph)],
         asset_checks=[check for _, build in stages_of(graph) for check in build(graph)],
         jobs=jobs,
         sensors=build_sensors(graph, jobs),

@@ -15,6 +15,7 @@ from datashop_assets.rating.lens_folder import LensFolderError, load_lenses
 
 LOG = logging.getLogger(__name__)
 SHIPPED_LENSES = Path(__file__).parent / "lenses"
+TARGET_MODEL = "medu"  # the shipped lens of which every target's lens is a copy
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,30 @@ def load_graph(project: Project) -> Graph:
     Raises ProjectError naming a lens that no library has, LensFolderError with file, line and reason for an enabled
     lens with faults, LensError where a library is no folder.
     """
-    library = load_lenses([SHIPPED_LENSES, *map(Path, project.lens_folders)])
+    described = Path(project.target_folder)
+    folders = [SHIPPED_LENSES, *map(Path, project.lens_folders)]
+    library = load_lenses([*folders, described] if project.targets and described.is_dir() else folders)
     for name, faults in library.faults.items():
         if name in project.lenses:
             raise LensFolderError(name, faults)
         for fault in faults:
             LOG.warning("a lens that this project does not enable has a fault: %s", fault)
-    if unknown := sorted(set(project.lenses) - set(library.lenses)):
+    known = {**_awaited(project, library.lenses), **library.lenses}
+    if unknown := sorted(set(project.lenses) - set(known)):
         raise ProjectError(
-            f"the project enables lenses {unknown} that no lens folder holds; known: {sorted(library.lenses)}. "
+            f"the project enables lenses {unknown} that no lens folder holds; known: {sorted(known)}. "
             "Add the folder, or list its library under lens_folders."
         )
-    lenses = {name: _as_asked(library.lenses[name], project.lenses[name]) for name in sorted(project.lenses)}
+    lenses = {name: _as_asked(known[name], project.lenses[name]) for name in sorted(project.lenses)}
     return Graph(project, lenses)
+
+
+def _awaited(project: Project, lenses: Mapping[str, Lens]) -> dict[str, Lens]:
+    """The targets' lenses as they are before they are described: in the graph, and of no use to a rater."""
+    return {
+        name: replace(lenses[TARGET_MODEL], name=name, title=target.title, description="")
+        for name, target in project.targets.items()
+    }
 
 
 def _as_asked(lens: Lens, settings: LensSettings) -> Lens:

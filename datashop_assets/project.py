@@ -230,6 +230,30 @@ class EvaluationSettings(Settings):
     seed: int = 0
 
 
+class TargetCorpus(Settings):
+    """Examples of what a target is about: files with a text column, or texts written here."""
+
+    name: str
+    files: tuple[str, ...] = Field((), description="paths or fsspec URLs, `*` allowed; relative to the project file")
+    column: str = Field("text", description="of the files")
+    texts: tuple[str, ...] = ()
+    tokens: int = Field(7000, gt=0, description="how many of its tokens are shown to the model, from the start")
+
+    @model_validator(mode="after")
+    def one_source(self) -> "TargetCorpus":
+        if bool(self.files) == bool(self.texts):
+            raise ValueError(f"the corpus {self.name!r} needs either files or texts")
+        return self
+
+
+class TargetSettings(Settings):
+    """A target by dataset: a lens of the target's name judges how useful a document is for what the corpora show."""
+
+    title: str
+    rater: str = Field(description="a name from `raters`: the chat model that describes the corpora")
+    corpora: tuple[TargetCorpus, ...] = Field(min_length=1)
+
+
 class Project(Settings):
     """Everything that one project asks for."""
 
@@ -239,6 +263,10 @@ class Project(Settings):
     raters: dict[str, RaterSettings] = Field(description="the LLMs that lenses may name")
     encoder: EncoderSettings = EncoderSettings()
     lenses: dict[str, LensSettings] = Field(min_length=1, description="the enabled lenses")
+    targets: dict[str, TargetSettings] = Field(
+        default_factory=dict, description="lenses described by example corpora, by name; enable them under `lenses`"
+    )
+    target_folder: str = Field("targets", description="lens library that the targets' lenses are written to")
     anneal: AnnealSettings = AnnealSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
@@ -253,6 +281,13 @@ class Project(Settings):
                     raise ValueError(f"lens {name!r} asks for rater {rater!r}; known raters: {sorted(self.raters)}")
             if len(set(lens.all_raters)) < len(lens.all_raters):
                 raise ValueError(f"lens {name!r} names a rater twice: {list(lens.all_raters)}")
+        for name, target in self.targets.items():
+            if target.rater not in self.raters:
+                raise ValueError(
+                    f"target {name!r} asks for rater {target.rater!r}; known raters: {sorted(self.raters)}"
+                )
+            if len({corpus.name for corpus in target.corpora}) < len(target.corpora):
+                raise ValueError(f"each corpus of target {name!r} needs a name of its own")
         return self
 
     def landing(self, dataset: str) -> Landing:
@@ -290,5 +325,17 @@ def load_project(path: Path) -> Project:
         update={
             "landings": tuple(x.model_copy(update={"url": absolute(x.url)}) for x in project.landings),
             "lens_folders": tuple(absolute(folder) for folder in project.lens_folders),
+            "target_folder": absolute(project.target_folder),
+            "targets": {
+                name: target.model_copy(
+                    update={
+                        "corpora": tuple(
+                            corpus.model_copy(update={"files": tuple(map(absolute, corpus.files))})
+                            for corpus in target.corpora
+                        )
+                    }
+                )
+                for name, target in project.targets.items()
+            },
         }
     )

@@ -282,6 +282,25 @@ RELEASES = TableSpec(
     key="release",
 )
 
+TARGET_DESCRIPTIONS = TableSpec(
+    "target_descriptions",
+    {
+        "target": pl.String,
+        "description": pl.String,
+        "parts": pl.List(pl.Struct({"corpus": pl.String, "description": pl.String})),
+        "inputs_version": pl.String,
+        "rater": pl.String,
+        "by": pl.String,
+        "made_at": pl.Datetime("us", "UTC"),
+    },
+    key="target",
+    notes={
+        "parts": "the descriptions of the target's corpora, which the description was merged of",
+        "inputs_version": "example texts + model + recipe; null where a person wrote the description",
+        "by": "model or person",
+    },
+)
+
 ANNEALED_MODELS = TableSpec(
     "annealed_models",
     {
@@ -332,6 +351,7 @@ TABLES: tuple[TableSpec, ...] = (
     CUTOFFS,
     FILTERED,
     RELEASES,
+    TARGET_DESCRIPTIONS,
     ANNEALED_MODELS,
     EVAL_REPORTS,
 )

@@ -41,10 +41,14 @@ ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 
+TARGET_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "describe_targets": (("target_description",), "Describe example corpora, for the lens that judges by them."),
+}
+
 
 def assets_of(job: str) -> tuple[str, ...]:
     """The assets that a job makes."""
-    return (CORPUS_STEPS | STEPS | LABEL_STEPS | ANNEALING_STEPS)[job][0]
+    return (CORPUS_STEPS | STEPS | LABEL_STEPS | ANNEALING_STEPS | TARGET_STEPS)[job][0]
 
 
 def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
@@ -53,6 +57,7 @@ def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns 
     steps |= LABEL_STEPS if graph.label_lenses else {}
     steps |= STEPS if graph.score_lenses else {}
     steps |= ANNEALING_STEPS if graph.annealed else {}
+    steps |= TARGET_STEPS if graph.project.targets else {}
     return [
         dg.define_asset_job(name, dg.AssetSelection.assets(*assets), description=description)
         for name, (assets, description) in steps.items()

@@ -138,6 +138,8 @@ class Lens:
             "includes": self.includes,
             "title": self.title if self._shows("title") else None,
             "description": self.description if self._shows("description") else None,
+            # It divides contrast exemplars into good and bad ones.
+            "positive_at": self.positive_at if self.used_for("contrast") else None,
             "language": None if self.language == "en" else self.language,
         }
         if said := {name: value for name, value in more.items() if value}:
@@ -148,6 +150,13 @@ class Lens:
         """Whether a template uses this value; rather yes than no."""
         templates = "\n".join([self.system, self.prompt, *(source for _, source in self.includes)])
         return re.search(rf"\{{[{{%][^}}]*\b{value}\b", templates) is not None
+
+    def require_description(self) -> None:
+        """Raises LensError for a target's lens whose target is not described yet."""
+        if self.kind == "score" and not self.description.strip():
+            raise LensError(
+                f"the lens {self.name!r} has no description yet; materialize `target_description` for it first"
+            )
 
     def stored_score(self, overall: float) -> float:
         """The lens's score for an overall score: by the compression of its nearest level, where there is one."""

@@ -97,9 +97,11 @@ class PromptedRater:
 
         The model is started before its first question, and never where the cache answers all. Closing the iterator
         waits for the questions that were begun, so that their answers are kept, and begins no other. Raises
-        PermanentError where the lens cannot be asked in its mode, and whatever the model raises but QuestionErrors,
+        PermanentError where the lens cannot be asked in its mode, LensError where its target is not described, and
+        whatever the model raises but QuestionErrors,
         after the judgements before that document were given.
         """
+        lens.require_description()
         if lens.mode == "expected_score":
             levels(lens)
         return self._rate(lens, documents)
