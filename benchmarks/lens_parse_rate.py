@@ -25,11 +25,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.rating.estimates import share
-
 from datashop_assets.demo.sources import SOURCES, language_reference, python_code
 from datashop_assets.graph import SHIPPED_LENSES
 from datashop_assets.project import RaterSettings, ServerSettings
+from datashop_assets.rating.estimates import share
 from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import DocumentType, Lens
 from datashop_assets.rating.lens_folder import load_lenses
