@@ -146,12 +146,11 @@ class _Look:
 
     def rating_work(self, lens: str, documents: Mapping[Cell, str], raters: Callable[[str], Rater]) -> list[Work]:
         """What the lens's raters have not rated of the shards' samples; ratings made elsewhere are never asked for."""
-        settings, project = self.graph.settings(lens), self.graph.project
+        settings = self.graph.settings(lens)
         version = self.graph.lenses[lens].version
-        names = [name for name in settings.all_raters if project.raters[name].backend != "imported"]
         cells = {Cell(cell.shard, lens): made for cell, made in documents.items()}
         wanted, there = dict.fromkeys(cells, ""), dict.fromkeys(cells, "")
-        for rater in [raters(name).id for name in names]:
+        for rater in [raters(name).id for name in self.graph.asked_raters(lens)]:
             known = self.have(annotations_target(lens, rater), list(cells))
             for cell, made in cells.items():
                 wanted[cell] += annotations_version(

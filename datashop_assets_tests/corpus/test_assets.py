@@ -90,6 +90,16 @@ def test_the_good_shards_of_a_range_with_a_bad_one_go_the_whole_way_and_the_bad_
     ]
 
 
+def test_the_good_shards_of_a_range_are_rated_and_the_bad_one_is_named(world: World) -> None:
+    good = one_bad_of_five(world)
+    world.run("parse_and_embed_shards", fails=True)
+    failed = failure_of(world.run("rate_documents", "teaching", fails=True))
+    assert "teaching | crawl-00002: materialize `documents` first" in failed
+    assert world.read(ANNOTATIONS.of("teaching"))["shard"].unique().sort().to_list() == good
+    made = world.instance.get_materialized_partitions(dg.AssetKey("annotations"))
+    assert made == {f"teaching|{shard}" for shard in good}
+
+
 def test_a_bad_shard_stays_visible_in_facts_and_check_until_its_file_is_read(world: World) -> None:
     one_bad_of_five(world)
     world.run("parse_and_embed_shards", fails=True)
