@@ -49,7 +49,7 @@ from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
 
 LABEL_BUDGET_CHECK = "labelling_budgets_sufficed"
-NOTHING_JUDGED = "Nothing was judged through this lens by this rater yet: materialize `document_labels` first."
+NOTHING_JUDGED = "Nothing was judged by this rater through this lens as it is now: materialize `document_labels` first."
 
 
 class LabelReportConfig(dg.Config):

@@ -17,7 +17,7 @@ from datashop_assets.rating.lens import Criterion, Lens
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, TableSpec
 from datashop_assets.seams import Lake
 
-NOTHING_RATED = "nothing is rated through this lens yet; materialize `annotations`, or import ratings"
+NOTHING_RATED = "nothing is rated through this lens as it is now; materialize `annotations`, or import ratings"
 # Stands for the dataset of a rated document that is no document of its shard any longer.
 GONE = "(gone)"
 EVERYTHING = "all datasets"

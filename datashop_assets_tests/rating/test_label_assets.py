@@ -140,15 +140,13 @@ def test_only_score_lenses_go_through_the_later_stages(tmp_path: Path) -> None:
         assert partitions(defs, asset) == {"teaching"}
 
 
-def test_a_label_lens_beside_a_score_lens_leaves_it_alone(labelled: World) -> None:
-    """From ratings to scores, checks included."""
-    labelled.change_project(lenses={**LENSES, "teaching": {"rater": "scripted", "sample_per_shard": 40}})
-    labelled.land_shards(5, documents=24, start=2)
-    labelled.run("parse_and_embed_shards")
-    labelled.judge = lambda text: sum(word in ("because", "reason", "learn", "means") for word in text.split()) / 3
-    labelled.run("rate_documents", "teaching")
-    labelled.run("train_and_promote_classifier", "teaching")
-    assert labelled.reconcile() != []
+def test_labels_are_no_ratings_to_the_checks_and_sensors_of_score_lenses(labelled: World) -> None:
+    """Labels have no score: as ratings they would all be alike."""
+    labelled.judge = lambda text: float(len(text) % 3)
+    result = labelled.run("rate_documents", "teaching")
+    passed = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    assert passed["judgements_differ"]
+    assert passed["few_judgements_failed"]
     assert labelled.stale() == []
 
 

@@ -72,7 +72,7 @@ def test_cut_offs_of_one_run_come_from_its_config(parsed: World) -> None:
 
 def test_a_summary_of_nothing_says_what_to_do(parsed: World) -> None:
     facts = metadata_of(parsed.run("summarise_ratings", "teaching"), "rating_summary")["teaching"]
-    assert "nothing is rated through this lens yet" in facts["note"]
+    assert "nothing is rated through this lens as it is now" in facts["note"]
     assert facts["classes"] == "*no rows*"
 
 
@@ -81,7 +81,7 @@ def test_the_summary_command_prints_what_the_asset_shows(parsed: World, capsys: 
     assert summarise.main(["--lens", "teaching", "--lens", "clarity", "--write"]) == 0
     printed = capsys.readouterr().out
     assert "| crawl" in printed
-    assert "clarity: nothing is rated through this lens yet" in printed
+    assert "clarity: nothing is rated through this lens as it is now" in printed
     assert (parsed.profile.home / "summaries" / "teaching" / "means.csv").exists()
     assert summarise.main(["--lens", "wit"]) == 1
     assert "no enabled score lens 'wit'; there are: clarity, teaching" in capsys.readouterr().err
