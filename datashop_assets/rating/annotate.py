@@ -1,11 +1,14 @@
 """Rating the sampled documents of one cell, without ever paying twice for a judgement.
 
 What belongs here: reusing ratings that exist, keeping progress while a rater works, the counts that people see.
-What does not: choosing documents (`sampling.py`), asking a model (`resources/raters/`), storing (`resources/`).
+What does not: choosing documents (`sampling.py`), reading them (`reading.py`), asking a model (`resources/raters/`),
+what it all costs (`usage.py`), storing (`resources/`).
 """
 
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Protocol
@@ -14,18 +17,24 @@ import polars as pl
 
 from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.usage import Spending, Usage, progress_line
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Rater
 
 # An annotation before it has a cell: the shard and the cell's version are added when it is committed.
 ROWS = pl.Schema({name: dtype for name, dtype in ANNOTATIONS.columns.items() if name not in ("shard", "version")})
-SAVE_EVERY = 8
+# Judgements are kept in groups of so many, or when the last group is so old: what a killed process loses at most.
+SAVE_ROWS = 64
+SAVE_SECONDS = 20.0
+LOG_SECONDS = 15.0
+
+Log = Callable[[str], Any]
 
 
 class Progress(Protocol):
     """Keeps the finished rows of a cell that is still being rated, so that a killed process pays for little again."""
 
-    def load(self) -> pl.DataFrame | None:
+    def scan(self) -> pl.LazyFrame | None:
         """What was kept, or None where nothing was."""
         ...
 
@@ -38,46 +47,77 @@ class Progress(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Annotated:
+    """The judgements of a cell, of schema ROWS, each document's once. `used` is what those of this run took.
+
+    `left` documents of the sample were still to be rated when the budget ended.
+    """
+
+    rows: pl.DataFrame
+    used: Usage
+    seconds: float
+    left: int
+
+
 def annotate(
     sampled: pl.DataFrame,
+    documents: Callable[[pl.DataFrame], Iterator[Document]],
     lens: Lens,
     rater: Rater,
-    existing: pl.DataFrame,
+    existing: pl.LazyFrame,
     progress: Progress,
-    log: Callable[[str], Any] = lambda _: None,
-) -> pl.DataFrame:
-    """One row of schema ROWS for every sampled document (`id`, `text`, `text_sha`), in their order.
+    spending: Spending | None = None,
+    log: Log = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Annotated:
+    """Rate the sampled documents (`id`, `text_sha`) in their order, as far as the budget of `spending` goes.
 
-    A score that stands in `existing` (rows of the annotations table) or in `progress` for the same document, text,
-    lens version and rater is taken over. Everything else is rated, judgements that failed included. Finished rows
-    go to `progress` in groups of SAVE_EVERY; a killed process loses at most one group, an error none.
+    A judgement that stands in `existing` (rows of the annotations table) or in `progress` for the same document, text,
+    lens version and rater is taken over. Everything else is rated, judgements that failed included. `documents` reads
+    the rows that it is given, in order; it is read only as far ahead as the rater reads. Finished rows go to `progress`
+    in groups: a killed process loses at most one group, an error or a cancellation none. In memory are the sample's
+    ids, one group, and at the end the cell's rows as one frame.
 
     Raises ValueError where a rater breaks its contract: too few judgements, or a score that is off the scale.
     """
-    staged = progress.load()
-    known = _reusable(existing if staged is None else _rows(existing).vstack(_rows(staged)), sampled, lens, rater)
-    todo = sampled.join(known, on=["id", "text_sha"], how="anti", maintain_order="left")
-    log(f"{lens.name}: {sampled.height} documents sampled, {known.height} rated before, {todo.height} to rate")
-    fresh: list[dict[str, Any]] = []
-    kept = 0
-
-    def keep() -> None:
-        nonlocal kept
-        if len(fresh) > kept:
-            progress.append(pl.DataFrame(fresh[kept:], schema=ROWS))
-            kept = len(fresh)
-
+    spending = spending or Spending(rater.id)
+    known = _reusable(_candidates(paid_for(existing, progress), sampled, lens, rater))
+    todo = sampled.join(known, on="id", how="anti", maintain_order="left")
+    log(f"{lens.name}: {sampled.height:,} documents sampled, {known.height:,} rated before, {todo.height:,} to rate")
+    begun = said = clock()
+    used = Usage()
+    group = _Group(progress, clock)
+    judgements = rater.rate(lens, spending.within(documents(todo)))
     try:
-        judgements = rater.rate(lens, (Document(text) for text in todo["text"]))
-        for document, judgement in zip(todo.select("id", "text_sha").to_dicts(), judgements, strict=True):
-            fresh.append(_row(document, judgement, lens, rater))
-            if len(fresh) - kept >= SAVE_EVERY:
-                keep()
-                log(f"{lens.name}: {len(fresh)} of {todo.height} rated")
+        for id_, text_sha in todo.select("id", "text_sha").iter_rows():
+            judgement = next(judgements, None)
+            if judgement is None:
+                break
+            used += spending.book(judgement)
+            group.add(_row(id_, text_sha, judgement, lens, rater))
+            if clock() - said >= LOG_SECONDS:
+                said = clock()
+                log(f"{lens.name}: {progress_line(used, todo.height, said - begun, spending)}")
     finally:
-        keep()
-    rated = known.vstack(pl.DataFrame(fresh, schema=ROWS))
-    return sampled.select("id").join(rated, on="id", how="left", maintain_order="left").select(list(ROWS))
+        group.keep()
+        if isinstance(judgements, Generator):  # let go of threads and connections now, not at garbage collection
+            judgements.close()
+    left = todo.height - used.documents
+    if spending.in_flight or (left and not spending.reached):
+        raise ValueError(f"rater {rater.id} gave {used.documents} judgements for {todo.height} documents")
+    seconds = clock() - begun
+    if used.documents:
+        log(f"{lens.name}: {progress_line(used, todo.height, seconds, spending)}")
+    rows = _one_each(_candidates(paid_for(existing, progress), sampled, lens, rater))
+    return Annotated(rows, used, seconds, left)
+
+
+def paid_for(existing: pl.LazyFrame, progress: Progress) -> pl.LazyFrame:
+    """All judgements of a cell that were ever kept, committed or not, of schema ROWS; one may stand there twice."""
+    parts = [part for part in (existing, progress.scan()) if part is not None]
+    fitted = [part.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore") for part in parts]
+    return pl.concat([part.select(list(ROWS)) for part in fitted])
 
 
 def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
@@ -95,35 +135,64 @@ def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
     }
 
 
-def _rows(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore").select(list(ROWS))
+class _Group:
+    """Rows that are not kept yet, and when they will be."""
+
+    def __init__(self, progress: Progress, clock: Callable[[], float]) -> None:
+        self.progress = progress
+        self.clock = clock
+        self.rows: list[dict[str, Any]] = []
+        self.kept_at = clock()
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+        if len(self.rows) >= SAVE_ROWS or self.clock() - self.kept_at >= SAVE_SECONDS:
+            self.keep()
+
+    def keep(self) -> None:
+        if self.rows:
+            self.progress.append(pl.DataFrame(self.rows, schema=ROWS))
+            self.rows = []
+        self.kept_at = self.clock()
 
 
-def _reusable(known: pl.DataFrame, sampled: pl.DataFrame, lens: Lens, rater: Rater) -> pl.DataFrame:
-    return (
-        _rows(known)
-        .filter(
-            pl.col("lens_version") == lens.version,
-            pl.col("rater") == rater.id,
-            pl.col("reason").is_null(),
-        )
-        .join(sampled.select("id", "text_sha"), on=["id", "text_sha"], how="semi")
-        .unique("id", keep="first", maintain_order=True)
+def _candidates(rows: pl.LazyFrame, sampled: pl.DataFrame, lens: Lens, rater: Rater) -> pl.LazyFrame:
+    """All judgements of the sampled documents, as they are now, by this rater through this lens."""
+    return rows.filter(pl.col("lens_version") == lens.version, pl.col("rater") == rater.id).join(
+        sampled.lazy().select("id", "text_sha"), on=["id", "text_sha"], how="semi", maintain_order="left"
     )
 
 
-def _row(document: dict[str, Any], judgement: Judgement, lens: Lens, rater: Rater) -> dict[str, Any]:
+def _reusable(candidates: pl.LazyFrame) -> pl.DataFrame:
+    """The ids of the documents whose judgement stands."""
+    return candidates.filter(pl.col("reason").is_null()).select("id").unique().collect()
+
+
+def _one_each(candidates: pl.LazyFrame) -> pl.DataFrame:
+    """One judgement a document: one that succeeded if there is one, else the newest failure."""
+    rows = candidates.collect()
+    best = (
+        rows.lazy()
+        .select(pl.int_range(pl.len()).alias("row"), "id", pl.col("reason").is_not_null().alias("failed"), "rated_at")
+        .sort(["failed", "rated_at"], descending=[False, True], maintain_order=True)
+        .unique("id", keep="first")
+        .collect()
+    )
+    return rows if best.height == rows.height else rows[best["row"].sort()]
+
+
+def _row(id_: str, text_sha: str, judgement: Judgement, lens: Lens, rater: Rater) -> dict[str, Any]:
     score = judgement.score
     if score is not None and not (isfinite(score) and lens.low <= score <= lens.high):
         raise ValueError(
-            f"rater {rater.id} gave document {document['id']} the score {score}, off the scale "
+            f"rater {rater.id} gave document {id_} the score {score}, off the scale "
             f"[{lens.low}, {lens.high}] of lens {lens.name!r}; a rater returns a failure instead"
         )
     labels = [{"set": name, "label": label} for name, found in (judgement.labels or {}).items() for label in found]
     return {
         "rater": rater.id,
-        "id": document["id"],
-        "text_sha": document["text_sha"],
+        "id": id_,
+        "text_sha": text_sha,
         "score": score,
         "reason": judgement.reason,
         "rationale": judgement.rationale,

@@ -1,6 +1,7 @@
 """Rating the cells of one lens: sample, judge what was not judged before, commit cell by cell.
 
-What belongs here: the order of the steps. What does not: each step (`sampling.py`, `annotate.py`), the asset.
+What belongs here: the order of the steps, and how a run ends at its budget. What does not: each step (`sampling.py`,
+`reading.py`, `annotate.py`), the asset.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,13 +10,16 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.cellwork import Outcome, Produced, Target, refresh
-from datashop_assets.embedding.inputs import documents_of, versions
-from datashop_assets.lineage import annotations_version
-from datashop_assets.rating.annotate import Progress, annotate
+from datashop_assets.cellwork import Outcome, Produced, Target, have, refresh
+from datashop_assets.embedding.inputs import ready_cells, versions
+from datashop_assets.lineage import annotations_version, content_id, stale_cells
+from datashop_assets.rating.annotate import Annotated, Progress, annotate, paid_for
+from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Lens
-from datashop_assets.rating.quality import annotations_target
+from datashop_assets.rating.quality import PARTIAL, annotations_target
+from datashop_assets.rating.reading import identities, read_documents
 from datashop_assets.rating.sampling import sample
+from datashop_assets.rating.usage import BudgetReachedError, Spending
 from datashop_assets.records import DOCUMENTS, Cell
 from datashop_assets.seams import Lake, Rater
 
@@ -38,15 +42,22 @@ def rate_cells(
     describe: Callable[[pl.DataFrame], Mapping[str, Any]],
     log: Callable[[str], Any],
     lineage: Mapping[str, Any],
+    spending: Spending | None = None,
 ) -> Iterator[Outcome]:
-    """Rate the cells that are not at their wanted version, one commit each. `describe` makes a cell's facts.
+    """Rate the cells that are not at their wanted version, one commit each. `describe` makes a cell's facts of its
+    rows; what the rating used is added to them.
 
-    `staging(*names)` gives the progress of a cell; it is cleared once the cell is committed. Raises
-    MissingUpstreamError, or what the rater raises where it can judge nothing at all.
+    `staging(*names)` gives the progress of a cell; it is cleared once the cell is committed. Where the budget of
+    `spending` is reached, the cell under way is committed with what was rated, at a version that keeps it stale, the
+    later ones are left, and BudgetReachedError ends the iteration. Cells without documents do not hold up the others:
+    CellsFailedError names them at the end. Raises what the rater raises where it can judge nothing at all.
     """
     lens, rater = assignment.lens, assignment.rater
+    spending = spending or Spending(rater.id)
     target = annotations_target(lens.name, rater.id)
-    documents = versions(lake, Target(DOCUMENTS), cells, "documents")
+    ready, missing = ready_cells(lake, Target(DOCUMENTS), cells, "documents")
+    documents = versions(lake, Target(DOCUMENTS), ready, "documents")
+    snapshot = lake.version(DOCUMENTS)
     wanted = {
         cell: annotations_version(version, lens.version, rater.id, assignment.size, assignment.seed)
         for cell, version in documents.items()
@@ -55,24 +66,72 @@ def rate_cells(
     def progress(cell: Cell) -> Progress:
         return staging("annotations", lens.name, lens.version, rater.id, cell.shard)
 
-    def produce(cell: Cell) -> Produced:
-        documents_text = documents_of(lake, cell).select("id", "text", "text_sha").collect()
-        sampled = sample(documents_text, assignment.size, assignment.seed)
-        rated_before = lake.scan(target.table, {"shard": [cell.shard], "rater": [rater.id]}).collect()
-        rows = annotate(sampled, lens, rater, rated_before, progress(cell), log)
-        return Produced(pl.concat([rows, _kept(rated_before, rows, documents_text)]), describe(rows))
+    def stopped() -> BudgetReachedError:
+        there = {cell: version for cell, (version, _) in have(lake, target, cells).items()}
+        return BudgetReachedError(_stopped(lens, spending, len(stale_cells(wanted, there))))
 
-    for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1):
+    def produce(cell: Cell) -> Produced:
+        every = identities(lake, cell.shard, snapshot)
+        sampled = sample(every, assignment.size, assignment.seed)
+        existing = lake.scan(target.table, {"shard": [cell.shard], "rater": [rater.id]})
+
+        def read(rows: pl.DataFrame) -> Iterator[Document]:
+            return read_documents(lake, cell.shard, snapshot, rows)
+
+        staged = progress(cell)
+        done = annotate(sampled, read, lens, rater, existing, staged, spending, log)
+        if done.left and staged.scan() is None:
+            raise stopped()  # nothing is new here
+        rows = pl.concat([done.rows, _kept(paid_for(existing, staged), done.rows, every)])
+        version = None if not done.left else _partial_version(wanted[cell], done.rows)
+        return Produced(rows, {**describe(done.rows), **_usage_facts(done, spending)}, version)
+
+    for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1, missing=missing):
         if not outcome.skipped:
             progress(outcome.cell).clear()
         yield outcome
+        if outcome.version != wanted[outcome.cell]:
+            raise stopped()
 
 
-def _kept(rated_before: pl.DataFrame, rows: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+def is_partial(version: str | None) -> bool:
+    """Whether a cell of the annotations table was committed before all of its sample was rated."""
+    return version is not None and version.startswith(PARTIAL)
+
+
+def _partial_version(wanted: str, rows: pl.DataFrame) -> str:
+    """Another one for other rows, because it is also the identity of these labels for whoever trains on them."""
+    return PARTIAL + content_id("partial", wanted, rows.height, str(rows["rated_at"].max()))
+
+
+def _usage_facts(done: Annotated, spending: Spending) -> dict[str, Any]:
+    facts = {**done.used.facts(done.seconds), **spending.left(), "left_to_rate": done.left}
+    if done.left:
+        facts["stopped_by_budget"] = str(spending.reached)
+        if done.used.documents:
+            facts["seconds_left"] = round(done.left * done.seconds / done.used.documents, 1)
+    return facts
+
+
+def _stopped(lens: Lens, spending: Spending, stale: int) -> str:
+    return (
+        f"{lens.name}: the run's budget for rater {spending.rater} is used up at its bound on {spending.reached} "
+        f"({spending}). What was rated is committed and can be trained on; {stale} of the run's cells are not wholly "
+        "rated. To go on, run the same partitions again, which has the budget anew and asks nothing twice, or give "
+        f"more: max_{spending.reached} in the run's config, or `budget` of the rater in the project file."
+    )
+
+
+def _kept(paid: pl.LazyFrame, rows: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
     """Judgements that were paid for and are not in today's sample: of a larger one, or through an earlier lens version.
 
     They stay while the document's text does, so that going back to that sample or lens costs nothing. Training looks at
     the present lens version only.
     """
-    known = rated_before.filter(pl.col("reason").is_null()).select(rows.columns)
-    return known.join(rows, on=["id", "lens_version"], how="anti").join(documents, on=["id", "text_sha"], how="semi")
+    return (
+        paid.filter(pl.col("reason").is_null())
+        .join(rows.lazy().select("id", "lens_version"), on=["id", "lens_version"], how="anti")
+        .join(documents.lazy().select("id", "text_sha"), on=["id", "text_sha"], how="semi")
+        .unique(["id", "lens_version"], keep="any")
+        .collect()
+    )

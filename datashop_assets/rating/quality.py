@@ -3,7 +3,7 @@
 What belongs here: counts over the `annotations` tables. What does not: rating (`annotate.py`).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -11,6 +11,10 @@ from datashop_assets.cellwork import Target
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
+
+# How the version of a cell begins that was committed before all of its sample was rated: never the wanted one, so that
+# the cell stays stale.
+PARTIAL = "partial-"
 
 
 def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
@@ -31,6 +35,24 @@ def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
             .select(pl.lit(lens.name).alias("lens"), pl.all())
             .sort("rater")
             .collect()
+            for lens in lenses
+        ]
+    )
+
+
+def with_limits(quality: pl.DataFrame, limits: Mapping[str, float]) -> pl.DataFrame:
+    """`rating_quality` with the failed share that each lens allows, `may fail`, and whether it is `exceeded`."""
+    allowed = pl.col("lens").replace_strict(limits, return_dtype=pl.Float64)
+    return quality.with_columns(allowed.alias("may fail"), (pl.col("failed share") > allowed).alias("exceeded"))
+
+
+def cut_short(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
+    """Lens, shard, rater and rows of every cell that a budget's end left half rated; no rows are scanned."""
+    return pl.concat(
+        [
+            lake.cells(ANNOTATIONS.of(lens.name))
+            .filter(pl.col("version").str.starts_with(PARTIAL))
+            .select(pl.lit(lens.name).alias("lens"), "shard", "rater", "rows")
             for lens in lenses
         ]
     )

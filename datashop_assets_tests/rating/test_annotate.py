@@ -1,12 +1,18 @@
 """Annotating: nothing is paid for twice, nothing finished is lost, a failure is never a number."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from datashop_assets.rating.annotate import ROWS, annotate, summary
+from datashop_assets.project import RatingBudget
+from datashop_assets.rating.annotate import ROWS, SAVE_ROWS, Annotated, annotate, summary
+from datashop_assets.rating.judgement import Document, Judgement
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.usage import Spending
+from datashop_assets.seams import Rater
 from datashop_assets_tests.rating.lens_for_tests import small_lens
 from resources.raters.scripted import ScriptedRater
 from resources.staging import FolderProgress
@@ -23,6 +29,28 @@ def documents(count: int) -> pl.DataFrame:
     )
 
 
+def read(rows: pl.DataFrame) -> Iterator[Document]:
+    """Document `d7` has the text `t7`."""
+    for (id_,) in rows.select("id").iter_rows():
+        yield Document("t" + id_[1:])
+
+
+def rate(
+    sampled: pl.DataFrame, rater: Rater, existing: pl.DataFrame, progress: FolderProgress, **more: object
+) -> Annotated:
+    return annotate(sampled, read, LENS, rater, existing.lazy(), progress, **more)
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
 def progress(tmp_path: Path) -> FolderProgress:
     return FolderProgress(tmp_path / "staging")
@@ -30,7 +58,7 @@ def progress(tmp_path: Path) -> FolderProgress:
 
 def test_rows_follow_the_sample_with_scores_and_reasons(progress: FolderProgress) -> None:
     rater = ScriptedRater(lambda text: {"t0": 4.0, "t1": "refused", "t2": 0.5}[text])
-    rows = annotate(documents(3), LENS, rater, NOTHING, progress)
+    rows = rate(documents(3), rater, NOTHING, progress).rows
     assert rows.schema == ROWS
     assert rows.select("id", "score", "reason").rows() == [
         ("d0", 4.0, None),
@@ -42,11 +70,12 @@ def test_rows_follow_the_sample_with_scores_and_reasons(progress: FolderProgress
 
 
 def test_a_larger_sample_asks_only_for_what_is_new(progress: FolderProgress) -> None:
-    first = annotate(documents(3), LENS, ScriptedRater(lambda _: 2.0), NOTHING, progress)
+    first = rate(documents(3), ScriptedRater(lambda _: 2.0), NOTHING, progress).rows
     rater = ScriptedRater(lambda _: 5.0)
-    rows = annotate(documents(5), LENS, rater, first, FolderProgress(progress.folder / "other"))
+    done = rate(documents(5), rater, first, FolderProgress(progress.folder / "other"))
     assert rater.asked == ["t3", "t4"]
-    assert rows["score"].to_list() == [2.0, 2.0, 2.0, 5.0, 5.0]
+    assert done.rows["score"].to_list() == [2.0, 2.0, 2.0, 5.0, 5.0]
+    assert (done.used.documents, done.left) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +98,24 @@ def test_a_rating_that_does_not_fit_is_asked_for_again(change: dict, progress: F
         "rated_at": datetime(2026, 1, 1, tzinfo=UTC),
     }
     rater = ScriptedRater(lambda _: 4.0)
-    kept = annotate(documents(1), LENS, rater, pl.DataFrame([fitting], schema=ROWS), progress)
+    kept = rate(documents(1), rater, pl.DataFrame([fitting], schema=ROWS), progress).rows
     assert (rater.asked, kept["score"].to_list()) == ([], [1.0])
-    changed = annotate(documents(1), LENS, rater, pl.DataFrame([{**fitting, **change}], schema=ROWS), progress)
+    changed = rate(documents(1), rater, pl.DataFrame([{**fitting, **change}], schema=ROWS), progress).rows
     assert (rater.asked, changed["score"].to_list()) == (["t0"], [4.0])
+
+
+def test_a_label_counts_as_rated_although_it_has_no_score(progress: FolderProgress) -> None:
+    class Labels(ScriptedRater):
+        def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+            for document in documents:
+                self.asked.append(document.text)
+                yield Judgement(None, labels={"domain": ("law", "health"), "use": ()})
+
+    rater = Labels(lambda _: 0.0)
+    first = rate(documents(1), rater, NOTHING, progress).rows
+    assert first["labels"].to_list() == [[{"set": "domain", "label": "law"}, {"set": "domain", "label": "health"}]]
+    rate(documents(1), rater, first, FolderProgress(progress.folder / "other"))
+    assert rater.asked == ["t0"]
 
 
 def test_what_was_finished_before_an_error_is_not_asked_again(progress: FolderProgress) -> None:
@@ -82,38 +125,163 @@ def test_what_was_finished_before_an_error_is_not_asked_again(progress: FolderPr
         return 3.0
 
     with pytest.raises(ConnectionError, match="endpoint gone"):
-        annotate(documents(20), LENS, ScriptedRater(breaks), NOTHING, progress)
+        rate(documents(20), ScriptedRater(breaks), NOTHING, progress)
     second = ScriptedRater(lambda _: 3.0)
-    rows = annotate(documents(20), LENS, second, NOTHING, progress)
+    rows = rate(documents(20), second, NOTHING, progress).rows
     assert second.asked == [f"t{n}" for n in range(13, 20)]
     assert rows["score"].to_list() == [3.0] * 20
 
 
+def test_a_failure_that_was_kept_is_replaced_by_the_later_judgement(progress: FolderProgress) -> None:
+    def breaks(text: str) -> float | str:
+        if text == "t2":
+            raise ConnectionError("endpoint gone")
+        return "refused"
+
+    with pytest.raises(ConnectionError):
+        rate(documents(4), ScriptedRater(breaks), NOTHING, progress)
+    rows = rate(documents(4), ScriptedRater(lambda text: "cut_off" if text == "t1" else 3.0), NOTHING, progress).rows
+    assert sorted(rows.select("id", "score", "reason").rows()) == [
+        ("d0", 3.0, None),
+        ("d1", None, "cut_off"),
+        ("d2", 3.0, None),
+        ("d3", 3.0, None),
+    ]
+
+
 def test_a_killed_process_loses_at_most_one_group(progress: FolderProgress) -> None:
     """A file that a kill left half-written is not read; the whole ones before it are."""
-    annotate(documents(20), LENS, ScriptedRater(lambda _: 3.0), NOTHING, progress)
-    last = sorted(progress.folder.glob("*.parquet"))[-1]
+    count = 3 * SAVE_ROWS + 5
+    rate(documents(count), ScriptedRater(lambda _: 3.0), NOTHING, progress)
+    last = sorted(progress.folder.glob("*.parquet"))[-2]
     last.rename(last.with_suffix(".partial"))
     second = ScriptedRater(lambda _: 3.0)
-    annotate(documents(20), LENS, second, NOTHING, progress)
-    assert 0 < len(second.asked) <= 8
+    rate(documents(count), second, NOTHING, FolderProgress(progress.folder))
+    assert len(second.asked) == SAVE_ROWS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "files"),
+    [
+        pytest.param(0.1, 1, id="a quick rater: one group at the end"),
+        pytest.param(10.0, 5, id="a slow one: a group every 20 s"),
+        pytest.param(60.0, 10, id="a very slow one: every judgement by itself"),
+    ],
+)
+def test_slow_judgements_are_kept_before_a_group_is_full(seconds: float, files: int, progress: FolderProgress) -> None:
+    clock = Clock()
+
+    def slow(text: str) -> float:
+        clock.now += seconds
+        return 1.0
+
+    rate(documents(10), ScriptedRater(slow), NOTHING, progress, clock=clock)
+    assert len(list(progress.folder.glob("*.parquet"))) == files
+
+
+def test_the_log_says_at_intervals_how_far_it_is_and_what_is_left(progress: FolderProgress) -> None:
+    clock, said = Clock(), []
+
+    def one_a_second(text: str) -> float:
+        clock.now += 1
+        return 1.0
+
+    rate(documents(40), ScriptedRater(one_a_second), NOTHING, progress, clock=clock, log=said.append)
+    assert [line.split(" rated;")[0] for line in said[1:]] == [
+        "clarity: 15 of 40",
+        "clarity: 30 of 40",
+        "clarity: 40 of 40",
+    ]
+    assert "1.00 documents/s" in said[1]
+    assert said[1].endswith("; 25 s left")
+
+
+def test_a_rater_reads_documents_only_as_it_rates(progress: FolderProgress) -> None:
+    """What is held of a large cell is what the rater holds."""
+    given: list[str] = []
+
+    def reading(rows: pl.DataFrame) -> Iterator[Document]:
+        for document in read(rows):
+            given.append(document.text)
+            yield document
+
+    def judge(text: str) -> float:
+        assert given[-1] == text
+        return 1.0
+
+    annotate(documents(30), reading, LENS, ScriptedRater(judge), NOTHING.lazy(), progress)
+    assert len(given) == 30
+
+
+def test_a_budget_ends_the_rating_and_keeps_what_was_rated(progress: FolderProgress) -> None:
+    rater = ScriptedRater(lambda _: 3.0)
+    spending = Spending("served", RatingBudget(documents=7))
+    done = rate(documents(20), rater, NOTHING, progress, spending=spending)
+    assert (len(rater.asked), done.rows.height, done.left) == (7, 7, 13)
+    rest = rate(documents(20), rater, done.rows, progress, spending=Spending("served", RatingBudget(documents=13)))
+    assert (rater.asked, rest.left) == ([f"t{n}" for n in range(20)], 0)
+
+
+class Short(ScriptedRater):
+    """Leaves the last document out."""
+
+    def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+        yield from list(super().rate(lens, documents))[:-1]
+
+
+@pytest.mark.parametrize("budget", [pytest.param(None, id="no budget"), pytest.param(3, id="at the budget")])
+def test_a_rater_that_gives_too_few_judgements_is_an_error(budget: int | None, progress: FolderProgress) -> None:
+    spending = Spending("short", RatingBudget(documents=budget))
+    with pytest.raises(ValueError, match=r"gave \d judgements for 5 documents"):
+        rate(documents(5), Short(lambda _: 3.0), NOTHING, progress, spending=spending)
+
+
+def test_an_interrupted_rater_is_closed_at_once_and_what_it_gave_is_kept(progress: FolderProgress) -> None:
+    """Its threads must not go on asking, and paying, while the run's process still lives."""
+    closed: list[bool] = []
+
+    class Threaded(ScriptedRater):
+        def rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
+            try:
+                yield from super().rate(lens, documents)
+            finally:
+                closed.append(True)
+
+    def judge(text: str) -> float:
+        clock.now += 20
+        return 3.0
+
+    def cancelled(line: str) -> None:
+        if "3 of 9 rated" in line:
+            raise KeyboardInterrupt
+
+    clock = Clock()
+    rater = Threaded(judge)
+    with pytest.raises(KeyboardInterrupt):
+        rate(documents(9), rater, NOTHING, progress, log=cancelled, clock=clock)
+    assert closed
+    kept = progress.scan()
+    assert kept is not None
+    assert kept.collect()["id"].to_list() == ["d0", "d1", "d2"]
+    assert len(rater.asked) == 3
 
 
 @pytest.mark.parametrize("score", [pytest.param(5.01, id="above"), pytest.param(-1, id="below"), float("nan")])
 def test_a_score_off_the_scale_never_becomes_a_row(score: float, progress: FolderProgress) -> None:
     with pytest.raises(ValueError, match="off the scale"):
-        annotate(documents(1), LENS, ScriptedRater(lambda _: score), NOTHING, progress)
+        rate(documents(1), ScriptedRater(lambda _: score), NOTHING, progress)
+    assert progress.scan() is None
 
 
 def test_an_empty_sample_gives_no_rows(progress: FolderProgress) -> None:
-    rows = annotate(documents(0), LENS, ScriptedRater(lambda _: 1.0), NOTHING, progress)
+    rows = rate(documents(0), ScriptedRater(lambda _: 1.0), NOTHING, progress).rows
     assert (rows.height, rows.schema) == (0, ROWS)
     assert summary(rows, LENS)["mean_score"] is None
 
 
 def test_summary_counts_scores_and_failures(progress: FolderProgress) -> None:
     script = {"t0": 0.4, "t1": 4.6, "t2": 5.0, "t3": "refused", "t4": "refused", "t5": "cut_off"}
-    facts = summary(annotate(documents(6), LENS, ScriptedRater(script.__getitem__), NOTHING, progress), LENS)
+    facts = summary(rate(documents(6), ScriptedRater(script.__getitem__), NOTHING, progress).rows, LENS)
     assert facts["by_score"] == {"0": 1, "1": 0, "2": 0, "3": 0, "4": 0, "5": 2}
     assert facts["failed_by_reason"] == {"cut_off": 1, "refused": 2}
     assert (facts["annotations"], facts["failed"]) == (6, 3)

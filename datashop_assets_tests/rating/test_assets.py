@@ -1,8 +1,12 @@
 """Runs of `annotations`: what is rated, what is paid for again, and what never is."""
 
+from typing import Any
+
+import dagster as dg
 import polars as pl
 import pytest
 
+from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_lens, write_project
 
@@ -150,3 +154,99 @@ def test_ratings_that_teach_nothing_fail_a_check(parsed: World, judge, check: st
     result = parsed.run("rate_documents", "teaching")
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert check in failed
+
+
+def test_every_rater_of_a_lens_rates_and_the_first_ones_figures_come_first(parsed: World) -> None:
+    parsed.change_project(lenses=lenses(sample=4, also_rated_by=["other"]))
+    facts = metadata_of(parsed.run("rate_documents", "teaching"), "annotations")
+    assert dict(parsed.read(RATINGS)["rater"].value_counts().iter_rows()) == {"scripted": 8, "other": 8}
+    assert [(cell["rated_now"], cell["other: rated_now"]) for cell in facts.values()] == [(4, 4), (4, 4)]
+    parsed.run("rate_documents", "teaching", config={"annotations": {"rater": "other", "sample_per_shard": 6}})
+    assert (len(asked(parsed)), len(asked(parsed, "other"))) == (8, 12)
+
+
+def test_what_a_cell_took_is_shown_as_numbers(parsed: World) -> None:
+    facts = next(iter(metadata_of(parsed.run("rate_documents", "teaching"), "annotations").values()))
+    numbers = {"rated_now", "requests", "retries", "input_tokens", "output_tokens", "cost", "seconds", "cached_share"}
+    assert all(isinstance(facts[name], int | float) for name in numbers | {"documents_per_s", "left_to_rate"})
+
+
+def made_and_half_made(world: World, result: dg.ExecuteInProcessResult) -> tuple[list[str | None], list[str | None]]:
+    """The partitions that count as materialized after this run, and those of which something was seen only."""
+    observed = [event.partition for event in result.get_asset_observation_events()]
+    return sorted(metadata_of(result, "annotations"), key=str), observed
+
+
+@pytest.mark.parametrize(
+    "given", [pytest.param("project", id="in the project file"), pytest.param("run", id="in the run's config")]
+)
+def test_a_run_stops_at_its_budget_and_the_next_one_goes_on(parsed: World, given: str) -> None:
+    """A budget of all cells together: two cells of six documents, of which ten may be asked about."""
+    parsed.change_project(lenses=lenses(sample=6))
+    config: dict[str, Any] = {"annotations": {"max_documents": 10}}
+    if given == "project":
+        raters = parsed.graph.project.model_dump(mode="json")["raters"]
+        raters["scripted"]["budget"]["documents"] = 10
+        parsed.change_project(raters=raters)
+        config = {}
+    result = parsed.run("rate_documents", "teaching", config=config, fails=True)
+    message = failure_of(result)
+    assert "budget for rater scripted is used up at its bound on documents (10 of 10 documents)" in message
+    assert "1 of the run's cells are not wholly rated" in message
+    assert not [event for event in result.all_events if event.is_step_up_for_retry]
+    first = asked(parsed)
+    assert len(first) == 10
+    assert parsed.read(RATINGS).height == 10, "what was rated is committed"
+    assert labelled(parsed.lake, parsed.graph.lenses["teaching"], "scripted").height == 10, "and can be trained on"
+    assert made_and_half_made(parsed, result) == (["teaching|crawl-00000"], ["teaching|crawl-00001"])
+
+    result = parsed.run("rate_documents", "teaching", config=config)
+    rest = asked(parsed)
+    assert len(rest) == 2
+    assert not set(first) & set(rest)
+    assert parsed.read(RATINGS).height == 12
+    assert made_and_half_made(parsed, result) == (["teaching|crawl-00000", "teaching|crawl-00001"], [])
+    parsed.run("rate_documents", "teaching", config=config)
+    assert asked(parsed) == []
+
+
+def test_a_budget_that_ends_with_a_cell_leaves_the_later_ones_untouched(parsed: World) -> None:
+    result = parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 4}}, fails=True)
+    assert parsed.read(RATINGS)["shard"].unique().to_list() == ["crawl-00000"]
+    assert made_and_half_made(parsed, result) == (["teaching|crawl-00000"], [])
+
+
+def test_a_budget_of_exactly_what_is_needed_is_no_failure(parsed: World) -> None:
+    parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 8}})
+    parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 0}})
+    assert parsed.read(RATINGS).height == 8
+
+
+def test_one_raters_budget_does_not_stop_the_other(parsed: World) -> None:
+    raters = parsed.graph.project.model_dump(mode="json")["raters"]
+    raters["scripted"]["budget"]["documents"] = 3
+    parsed.change_project(raters=raters, lenses=lenses(sample=4, also_rated_by=["other"]))
+    result = parsed.run("rate_documents", "teaching", fails=True)
+    assert dict(parsed.read(RATINGS)["rater"].value_counts().iter_rows()) == {"scripted": 3, "other": 8}
+    cells = ["teaching|crawl-00000", "teaching|crawl-00001"]
+    assert made_and_half_made(parsed, result) == ([], cells), "no cell is whole until all raters are done"
+
+
+def test_labels_of_two_budgets_are_told_apart(parsed: World) -> None:
+    """Their version is what a classifier's inputs are known by."""
+    seen = set()
+    for _ in range(3):
+        parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 1}}, fails=True)
+        seen.add(str(annotation_versions(parsed.lake, "teaching", "scripted")))
+    assert len(seen) == 3
+
+
+def test_cells_that_were_committed_before_an_error_count_as_made(parsed: World) -> None:
+    def breaks_off(text: str) -> float:
+        if len(parsed.raters["scripted"].asked) > 6:
+            raise LookupError("the model is gone")
+        return 2.0
+
+    parsed.judge = breaks_off
+    result = parsed.run("rate_documents", "teaching", fails=True)
+    assert made_and_half_made(parsed, result) == (["teaching|crawl-00000"], [])

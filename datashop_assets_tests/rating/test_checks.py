@@ -95,6 +95,35 @@ def test_failures_that_were_asked_for_again_and_succeeded_pass(parsed: World) ->
     assert all(e.passed for e in result.get_asset_check_evaluations())
 
 
-def test_a_sample_of_nothing_passes_no_check(parsed: World) -> None:
+def test_a_sample_of_nothing_passes_no_check_of_judgements(parsed: World) -> None:
     result = parsed.run("rate_documents", "teaching", config={"annotations": {"sample_per_shard": 0}})
-    assert [e.check_name for e in result.get_asset_check_evaluations() if e.passed] == []
+    passed = {e.check_name for e in result.get_asset_check_evaluations() if e.passed}
+    assert not passed & {"few_judgements_failed", "judgements_differ"}
+
+
+def test_a_lens_says_itself_how_many_may_fail(parsed: World) -> None:
+    parsed.judge = failing(8)
+    lens = {"rater": "scripted", "sample_per_shard": 20, "max_failure_share": 0.4}
+    parsed.change_project(lenses={"teaching": lens})
+    assert check_of(parsed.run("rate_documents", "teaching"), "few_judgements_failed").passed
+    parsed.change_project(lenses={"teaching": lens | {"max_failure_share": 0.39}})
+    assert not check_of(parsed.run("rate_documents", "teaching"), "few_judgements_failed").passed
+
+
+def test_a_run_that_its_budget_ended_says_so_in_a_check_and_the_next_one_clears_it(parsed: World) -> None:
+    stopped = parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 5}}, fails=True)
+    check = check_of(stopped, "budgets_sufficed")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "run the same partitions again" in str(check.description)
+    assert check.metadata["scripted: spent"].value == "5 of 5 documents"
+    assert check_of(parsed.run("rate_documents", "teaching"), "budgets_sufficed").passed
+
+
+def test_half_rated_cells_are_warned_of_whenever_the_check_runs(parsed: World) -> None:
+    parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 5}}, fails=True)
+    key = dg.AssetCheckKey(dg.AssetKey("annotations"), "budgets_sufficed")
+    job = dg.define_asset_job("look", dg.AssetSelection.checks(key))
+    definitions = dg.Definitions.merge(parsed.defs, dg.Definitions(jobs=[job]))
+    result = definitions.resolve_job_def("look").execute_in_process(instance=parsed.instance)
+    check = check_of(result, "budgets_sufficed")
+    assert (check.passed, check.metadata["half rated cells"].value) == (False, 1)
