@@ -126,6 +126,9 @@ class VllmServerModel:
         return token_spans_by(self.settings.tokenizer or self._model())
 
     def _running(self) -> tuple[Running, OpenAIChatModel]:
+        asked = self._asked
+        if asked is not None and asked[0].process.alive:
+            return asked  # without the lock: another model's server may be starting
         server = (self.server.version, self.settings.model)
         with _starting:
             running = _servers.get(server)
@@ -223,8 +226,9 @@ def _free_port() -> int:
 def _answers(address: str, key: str, model: str) -> bool:
     """Whether our server answers at the address: another program that took the port knows neither key nor model."""
     request = urllib.request.Request(f"{address}/models", headers={"Authorization": f"Bearer {key}"})
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with directly.open(request, timeout=10) as response:
             listed: dict[str, Any] = json.load(response)
     except (urllib.error.URLError, OSError, json.JSONDecodeError):
         return False
