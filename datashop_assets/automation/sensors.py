@@ -84,7 +84,8 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
             context.update_cursor(told)
         missing = _missing(context.instance, found)
         # Of this lake's own shards alone: keys that it does not know are another project's.
-        gone = [key for key in found.resting if context.instance.has_dynamic_partition(str(SHARDS.name), key)]
+        known = set(context.instance.get_dynamic_partitions(str(SHARDS.name)))
+        gone = [key for key in found.resting if key in known]
         if missing or gone:
             return dg.SensorResult(
                 dynamic_partitions_requests=[
