@@ -34,6 +34,14 @@ class Landing(Settings):
     dataset: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="names the dataset; starts its shards' keys")
     url: str = Field(description="folder or fsspec URL; relative paths are relative to the project file")
     text_columns: tuple[str, ...] = Field(("text",), min_length=1, description="joined by a blank line")
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="of instruction records: field -> column, e.g. {instruction: prompt, output: answer}; with it the "
+        "text is made of the fields, and text_columns is not read",
+    )
+    messages_column: str | None = Field(
+        None, description="of chat records: a list of {role, content}; the text is made of it, as of `fields`"
+    )
     id_column: str | None = Field(None, description="null derives the id from the text's content")
     source_column: str | None = Field(None, description="null records the dataset as every document's source")
     license_column: str | None = Field(None, description="null records every document's licence as unknown")

@@ -41,8 +41,6 @@ class TableSpec:
         return pl.DataFrame(schema=self.schema)
 
 
-FILE = pl.Struct({"path": pl.String, "bytes": pl.Int64, "etag": pl.String})
-
 SHARDS = TableSpec(
     "shards",
     {
@@ -51,7 +49,7 @@ SHARDS = TableSpec(
         "sequence": pl.Int64,
         "bytes": pl.Int64,
         "pool_only": pl.Boolean,
-        "files": pl.List(FILE),
+        "files": pl.List(pl.Struct({"path": pl.String, "bytes": pl.Int64, "etag": pl.String})),
         "registered_at": pl.Datetime("us", "UTC"),
     },
     partition_by=("dataset",),
@@ -83,6 +81,7 @@ DOCUMENTS = TableSpec(
         "chars": pl.Int64,
         "file": pl.String,
         "row": pl.Int64,
+        "fields": pl.String,
         "version": pl.String,
     },
     partition_by=("shard",),
@@ -93,9 +92,10 @@ DOCUMENTS = TableSpec(
         "license": "as the crawl file states it; null where it states none, or was read before there was this column",
         "text_sha": "first 32 hex digits of SHA-256 of the UTF-8 text: equal texts share it",
         "row": "0-based row or line in the file",
+        "fields": "of instruction and chat records: their fields as JSON, which the text is made of; else null",
         "version": "content of the shard's files + parser version",
     },
-    schema_version=2,
+    schema_version=3,
 )
 
 QUARANTINE = TableSpec(
@@ -294,11 +294,7 @@ TARGET_DESCRIPTIONS = TableSpec(
         "made_at": pl.Datetime("us", "UTC"),
     },
     key="target",
-    notes={
-        "parts": "the descriptions of the target's corpora, which the description was merged of",
-        "inputs_version": "example texts + model + recipe; null where a person wrote the description",
-        "by": "model or person",
-    },
+    notes={"inputs_version": "example texts + model + recipe; null where a person wrote it", "by": "model or person"},
 )
 
 ANNEALED_MODELS = TableSpec(

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from datashop_assets.corpus.readers import BadRow, DamagedFileError, Wanted, read_rows
+from datashop_assets.corpus.structured import record_fields, storable_text
 from datashop_assets.project import Landing
 from datashop_assets.records import DOCUMENTS, QUARANTINE, CrawlFile, Shard, TableSpec
 
@@ -66,6 +67,8 @@ def documents_version(shard: Shard, landing: Landing) -> str:
     # Only where it is given: documents from before there was this setting are what they would be without it.
     if landing.license_column is not None:
         settings += [landing.license_column, LICENSE_VERSION]
+    if landing.fields or landing.messages_column:
+        settings += ["record", landing.fields, landing.messages_column]
     content = [PARSER_VERSION, [[file.path, file.bytes, file.etag] for file in shard.files], settings]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -99,8 +102,10 @@ def parse_shard(shard: Shard, landing: Landing, open_file: OpenFile, stat: StatF
 def _file_rows(
     shard: str, file: CrawlFile, landing: Landing, open_file: OpenFile, stat: StatFile | None
 ) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
-    columns = (landing.id_column, landing.source_column, landing.license_column)
-    wanted = Wanted(landing.text_columns, tuple(c for c in columns if c is not None), landing.max_document_bytes)
+    others = (landing.id_column, landing.source_column, landing.license_column, landing.messages_column)
+    structured = landing.fields or landing.messages_column
+    texts = tuple(landing.fields.values()) if structured else landing.text_columns
+    wanted = Wanted(texts, tuple(c for c in others if c is not None), landing.max_document_bytes)
     try:
         if stat is not None:
             _check_unchanged(shard, file, stat(landing, file.path))
@@ -128,13 +133,15 @@ def _check_unchanged(shard: str, registered: CrawlFile, now: CrawlFile) -> None:
 
 
 def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str, Any]:
-    """The id, source, licence, text and text's figures of one row. Raises BadRow."""
+    """The id, source, licence, text and text's figures of one row, and its fields. Raises BadRow."""
     if isinstance(values, BadRow):
         raise values
-    parts = [_text(values, column) for column in landing.text_columns]
+    fields = record_fields(values, landing)
+    columns = [*landing.fields.values(), landing.messages_column] if fields else landing.text_columns
+    parts = [_text(values, column) for column in landing.text_columns] if fields is None else list(_parts(fields))
     present = [part for part in parts if part is not None]
     if not present:
-        raise BadRow("null_text", ", ".join(landing.text_columns))
+        raise BadRow("null_text", ", ".join(str(column) for column in columns if column))
     text = "\n\n".join(present)
     if not text.strip():
         raise BadRow("empty_text", f"{len(text)} white-space characters")
@@ -149,26 +156,24 @@ def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str,
         "text": text,
         "text_sha": sha,
         "chars": len(text),
+        "fields": None if fields is None else json.dumps(fields, ensure_ascii=False),
     }
+
+
+def _parts(fields: Mapping[str, Any]) -> Iterator[str | None]:
+    """The parts of a structured record's text: its fields as they are, messages below a line `### role` each."""
+    for value in fields.values():
+        if isinstance(value, list):
+            yield from (f"### {message['role']}\n{message['content']}" for message in value)
+        else:
+            yield value
 
 
 def _text(values: Mapping[str, Any], column: str) -> str | None:
     """The text in a column, sure to be storable; None for null. Raises BadRow."""
     if column not in values:
         raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
-    value = values[column]
-    if value is None:
-        return None
-    if not isinstance(value, str | bytes):
-        raise BadRow("wrong_type", f"{column} holds {type(value).__name__}")
-    try:
-        text = value.decode("utf-8") if isinstance(value, bytes) else value
-        text.encode("utf-8")  # JSON can spell half of a surrogate pair, which no table can store
-    except UnicodeError as error:
-        raise BadRow("not_utf8", f"{column}: {error}") from error
-    if "\0" in text:
-        raise BadRow("nul_character", f"{column} at character {text.index(chr(0))}")
-    return text
+    return storable_text(values[column], column)
 
 
 def _id(values: Mapping[str, Any], column: str) -> str:

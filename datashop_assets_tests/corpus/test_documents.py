@@ -60,6 +60,7 @@ def test_a_document_carries_its_text_and_its_place() -> None:
         "dataset": "web",
         "source": "web",
         "license": None,
+        "fields": None,
         "text": "zwölf 😀\n",
         "text_sha": sha,
         "chars": 8,
@@ -302,3 +303,56 @@ def test_whatever_changes_the_documents_changes_their_version(shard: Shard, land
 )
 def test_a_move_of_the_landing_or_other_bundling_leaves_documents_as_they_are(update: dict[str, Any]) -> None:
     assert documents_version(SHARD, LANDING.model_copy(update=update)) == documents_version(SHARD, LANDING)
+
+
+INSTRUCTIONS = Landing(dataset="crawl", url="landing", fields={"instruction": "prompt", "output": "answer"})
+CHATS = Landing(dataset="crawl", url="landing", messages_column="messages")
+TALK = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
+
+
+def test_an_instruction_record_has_its_fields_and_a_text_of_them() -> None:
+    parsed = parse_rows(
+        {"prompt": "Add 1 and 2", "answer": "3"}, {"prompt": "Wait", "answer": None}, landing=INSTRUCTIONS
+    )
+    assert [json.loads(fields) for fields in parsed.documents["fields"]] == [
+        {"instruction": "Add 1 and 2", "output": "3"},
+        {"instruction": "Wait", "output": None},
+    ]
+    assert parsed.documents["text"].to_list() == ["Add 1 and 2\n\n3", "Wait"]
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        pytest.param(TALK, id="role and content"),
+        pytest.param([{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Because."}], id="from and value"),
+    ],
+)
+def test_a_chat_record_has_its_messages_in_one_form_from_every_format(talk: list[dict[str, str]]) -> None:
+    column = parquet({"messages": pa.array([talk])})
+    for parsed in (parse_rows({"messages": talk}, landing=CHATS), parse({"a.parquet": column}, CHATS)):
+        assert json.loads(parsed.documents["fields"].item()) == {"messages": TALK}
+        assert parsed.documents["text"].item() == "### user\nWhy?\n\n### assistant\nBecause."
+
+
+@pytest.mark.parametrize(
+    ("row", "landing", "reason"),
+    [
+        pytest.param({"prompt": "a"}, INSTRUCTIONS, "missing_column", id="a field is absent"),
+        pytest.param({"prompt": None, "answer": None}, INSTRUCTIONS, "null_text", id="every field is null"),
+        pytest.param({"prompt": ["a"], "answer": "b"}, INSTRUCTIONS, "wrong_type", id="a list as a field"),
+        pytest.param({"messages": "Why?"}, CHATS, "wrong_type", id="a text in place of messages"),
+        pytest.param({"messages": [{"content": "x"}]}, CHATS, "wrong_type", id="a message without a role"),
+        pytest.param({"messages": [{"role": "user", "content": 1}]}, CHATS, "wrong_type", id="a number as content"),
+        pytest.param({"messages": []}, CHATS, "null_text", id="no message"),
+    ],
+)
+def test_a_record_that_is_none_is_quarantined(row: dict[str, Any], landing: Landing, reason: str) -> None:
+    parsed = parse_rows(row, landing=landing)
+    assert parsed.documents.is_empty()
+    assert parsed.quarantine["reason"].to_list() == [reason]
+
+
+def test_a_plain_document_has_no_fields_and_its_shard_the_version_that_it_always_had() -> None:
+    assert parse_rows({"text": "a"}).documents["fields"].to_list() == [None]
+    assert len({documents_version(SHARD, landing) for landing in (LANDING, INSTRUCTIONS, CHATS)}) == 3
