@@ -217,7 +217,7 @@ def test_a_documents_table_from_before_licences_is_read_extended_and_made_anew_o
     stored = world.lake.open(DOCUMENTS)
     assert stored is not None
     assert "license" in stored.schema().to_arrow().names
-    assert stored.metadata().configuration["datashop.schema_version"] == "2"
+    assert stored.metadata().configuration["datashop.schema_version"] == str(DOCUMENTS.schema_version)
     assert world.read(DOCUMENTS).height == 6
 
     landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0, "license_column": "terms"}
