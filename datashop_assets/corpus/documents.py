@@ -57,7 +57,7 @@ class ParsedShard:
 
 def documents_version(shard: Shard, landing: Landing) -> str:
     """Content id of what a shard's documents are made from: its files, how the landing reads them, the parser."""
-    settings = [
+    settings: list[Any] = [
         landing.dataset,
         landing.text_columns,
         landing.id_column,

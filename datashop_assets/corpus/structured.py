@@ -26,10 +26,11 @@ def record_fields(values: Mapping[str, Any], landing: Landing) -> dict[str, Any]
         if column not in values:
             raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
         fields[name] = storable_text(values[column], column)
-    if column := landing.messages_column:
-        if column not in values:
-            raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
-        fields["messages"] = _messages(values[column], column)
+    talk = landing.messages_column
+    if talk is not None:
+        if talk not in values:
+            raise BadRow("missing_column", f"{talk}; the row has {sorted(values)}")
+        fields["messages"] = _messages(values[talk], talk)
     return fields
 
 
