@@ -148,7 +148,9 @@ def run(models: Mapping[str, ChatModel], settings: RaterSettings, lens: Lens, do
     for backend, model in models.items():
         model.start()
         for mode in get_args(Mode):
-            measured.append(measure(backend, model, settings, replace(lens, mode=mode), documents))
+            # Begun otherwise in each mode, lest a server have a document's prompt in its cache from the mode before.
+            asked = replace(lens, mode=mode, system=f"[{mode}] {lens.system}")
+            measured.append(measure(backend, model, settings, asked, documents))
             sys.stderr.write(f"{costs(measured[-1:])[-1]}\n")
     expected = [each for each in measured if each.mode == "expected_score"]
     compared = [*measured, *(of_any_mass(each, lens) for each in expected)]
