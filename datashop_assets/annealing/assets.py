@@ -61,7 +61,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lens: str | None,
         filtered: pl.DataFrame | None,
     ) -> dg.MaterializeResult:
-        base = draw_documents(lake, settings.seed, has_characters(characters))
+        base = draw_documents(lake, graph.project, settings.seed, has_characters(characters))
         base_id, base_place = workshop.base_model()
         count = cache(DocumentEncoder(base_place, settings.document_tokens).count)
         controls = build_mixture(base, None, settings, held_out_share, count)
@@ -112,7 +112,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     def candidate_model(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult:
-        filtered = kept_documents(lake, context.partition_key, characters, settings.seed)
+        filtered = kept_documents(lake, context.partition_key, graph.project, characters, settings.seed)
         return anneal(context, lake, workshop, context.partition_key, filtered)
 
     return [control_model, candidate_model]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import polars as pl
 
-from datashop_assets.corpus.registry import registered_shards
-from datashop_assets.filtering.produce import filtered_corpus
+from datashop_assets.filtering.produce import filtered_corpus, releasable_shards
 from datashop_assets.lineage import stable_fraction
+from datashop_assets.project import Project
 from datashop_assets.records import DOCUMENTS, FILTERED
 from datashop_assets.seams import Lake
 
@@ -20,26 +20,26 @@ COLUMNS = ("id", "text", "text_sha", "source")
 Enough = Callable[[pl.DataFrame], bool]
 
 
-def draw_documents(lake: Lake, seed: int, enough: Enough) -> pl.DataFrame:
+def draw_documents(lake: Lake, project: Project, seed: int, enough: Enough) -> pl.DataFrame:
     """Documents (id, text, text_sha, source) of whole shards in a seeded hash order, until `enough` says so.
 
-    A corpus of any size costs no more than the shards that are needed. Shards that serve annotation alone are left
+    A corpus of any size costs no more than the shards that are needed. Shards that cannot be released are left
     out. May return fewer than enough, and nothing for an empty corpus.
     """
 
     def read(shard: str) -> pl.LazyFrame:
         return lake.scan(DOCUMENTS, {"shard": [shard]}).sort("file", "row")
 
-    return _draw([shard.shard for shard in registered_shards(lake) if not shard.pool_only], seed, read, enough)
+    return _draw(releasable_shards(lake, project), seed, read, enough)
 
 
-def kept_documents(lake: Lake, lens: str, characters: int, seed: int) -> pl.DataFrame:
+def kept_documents(lake: Lake, lens: str, project: Project, characters: int, seed: int) -> pl.DataFrame:
     """Documents that the lens's cut-off keeps, of shards in hash order, until there are `characters` of them.
 
     They are those that a release of this moment would hold. Raises ReleaseError where the corpus is not wholly
     filtered by the cut-off in force.
     """
-    corpus = filtered_corpus(lake, lens)
+    corpus = filtered_corpus(lake, lens, project)
 
     def read(shard: str) -> pl.LazyFrame:
         where = {"shard": [shard]}

@@ -135,7 +135,7 @@ class _Look:
         policy = self.graph.settings(lens).cutoff
         asked = policy_text(policy)
         in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (promotion.classifier, asked)
-        if cutoff is None or not in_force or cutoff_has_drifted(self.lake, cutoff, policy):
+        if cutoff is None or not in_force or cutoff_has_drifted(self.lake, cutoff, policy, self.graph.project):
             if self.busy("set_cutoff", lens):
                 return []
             everything = Rectangle(lens, ready[0], ready[-1], len(ready), len(ready))

@@ -17,7 +17,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from datashop_assets.automation.sensors import register_and_add_partitions
-from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.corpus.registry import active_shards
 from datashop_assets.definitions import build_defs
 from datashop_assets.demo.harvest import HarvestError, harvest
 from datashop_assets.demo.interrupt import DRIVEN_HERE, close_abandoned_runs, interruptible
@@ -140,7 +140,7 @@ def run_demo(profile: Profile, documents: int | None) -> int:
         lineage = {"asset": "landing_files", "run_id": "demo"}
         facts, keys = register_and_add_partitions(instance, lake, graph, FsspecLandingArea(), lineage)
         instance.add_dynamic_partitions(str(SHARDS.name), keys)
-        shards = [shard.shard for shard in registered_shards(lake)]
+        shards = [shard.shard for shard in active_shards(lake, project)]
         say(f"shards: {len(shards)} registered, {facts['new shards']} of them new")
         failed = run_steps(instance, defs, list(steps(graph, shards)))
     say(f"\n{summarise(lake, graph)}\n")

@@ -53,7 +53,7 @@ def evaluation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             lens=lens,
             control=control,
             candidate=candidate,
-            documents=draw_documents(lake, settings.seed, enough),
+            documents=draw_documents(lake, graph.project, settings.seed, enough),
             settings=settings,
             lineage=lineage_of(context, lake, ANNEALED_MODELS, DOCUMENTS),
         )

@@ -12,13 +12,14 @@ from datashop_assets.asset_metadata import (
     picture,
     plain_failures,
     preview,
-    report,
+    reported,
     table,
     table_metadata,
 )
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.corpus.registry import shards_by_key
+from datashop_assets.embedding.inputs import ready_cells
 from datashop_assets.filtering.cutoff import CutoffRecord, decide
 from datashop_assets.filtering.filter import apply, reason_counts
 from datashop_assets.filtering.produce import produce_release, scored_corpus
@@ -35,6 +36,7 @@ from datashop_assets.partitions import (
 )
 from datashop_assets.plots import histogram
 from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
+from datashop_assets.scoring.state import scores_target
 from datashop_assets.seams import Lake
 
 GROUP = "filtering"
@@ -60,7 +62,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     def cutoff(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
         lens = context.partition_key
         classifier = require_promoted(lake, lens).classifier
-        scored = scored_corpus(lake, lens, classifier)
+        scored = scored_corpus(lake, lens, classifier, graph.project)
         policy = graph.settings(lens).cutoff
         decision = decide(scored, policy, lens, classifier, current_cutoff(lake, lens))
         if decision.is_new:
@@ -101,19 +103,20 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @plain_failures
     def filtered_documents(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> None:
         shards = shards_by_key(lake)
-        for lens, cells in cells_by_lens(context).items():
-            record = require_cutoff(lake, lens)
-            scores = SCORES.of(lens)
+        with reported(context) as take:
+            for lens, cells in cells_by_lens(context).items():
+                record = require_cutoff(lake, lens)
+                scores = SCORES.of(lens)
 
-            def produce(cell: Cell, record: CutoffRecord = record, scores: TableSpec = scores) -> Produced:
-                where = {"shard": [cell.shard], "classifier": [record.classifier]}
-                rows = apply(lake.scan(scores, where).collect(), record, shards[cell.shard].pool_only)
-                return Produced(rows, {"kept": int(rows["kept"].sum()), **reason_counts(rows)})
+                def produce(cell: Cell, record: CutoffRecord = record, scores: TableSpec = scores) -> Produced:
+                    where = {"shard": [cell.shard], "classifier": [record.classifier]}
+                    rows = apply(lake.scan(scores, where).collect(), record, shards[cell.shard].pool_only)
+                    return Produced(rows, {"kept": int(rows["kept"].sum()), **reason_counts(rows)})
 
-            wanted = wanted_filtered(lake, record, cells)
-            lineage = lineage_of(context, lake, scores, CUTOFFS)
-            for outcome in refresh(lake, Target(FILTERED.of(lens)), wanted, produce, lineage):
-                report(context, outcome)
+                ready, missing = ready_cells(lake, scores_target(lens, record.classifier), cells, "scores")
+                wanted = wanted_filtered(lake, record, ready)
+                lineage = lineage_of(context, lake, scores, CUTOFFS)
+                take(refresh(lake, Target(FILTERED.of(lens)), wanted, produce, lineage, missing=missing))
 
     @dg.asset(
         deps=[
@@ -139,7 +142,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         lens = graph.lenses[context.partition_key]
         lineage = lineage_of(context, lake, DOCUMENTS, SCORES.of(lens.name), FILTERED.of(lens.name))
-        made = produce_release(lake, lens, releases, lineage)
+        made = produce_release(lake, lens, graph.project, releases, lineage)
         if made.reused:
             context.log.info("release %s is already there: nothing to do", made.release)
         return dg.MaterializeResult(

@@ -16,12 +16,13 @@ import polars as pl
 from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier
 from datashop_assets.classifier.report import Report
-from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.corpus.registry import active_shards
 from datashop_assets.filtering.card import ReleaseFacts
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.release import COLUMNS, FORMAT, ReleaseError, write_release
 from datashop_assets.filtering.state import require_cutoff, wanted_filtered
 from datashop_assets.lineage import inputs_version
+from datashop_assets.project import Project
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
 from datashop_assets.seams import Lake
@@ -54,18 +55,22 @@ class FilteredCorpus:
     tables: Mapping[str, int]
 
 
-def scored_corpus(lake: Lake, lens: str, classifier: str) -> pl.DataFrame:
+def releasable_shards(lake: Lake, project: Project) -> list[str]:
+    """The shards whose documents can be released: active ones that do not serve annotation alone."""
+    return [shard.shard for shard in active_shards(lake, project) if not shard.pool_only]
+
+
+def scored_corpus(lake: Lake, lens: str, classifier: str, project: Project) -> pl.DataFrame:
     """Shard and score of every document that the classifier has scored and that can be released.
 
-    Shards that serve annotation alone have no part in the cut-off: they would take up its keep-fraction.
+    The others have no part in the cut-off: they would take up its keep-fraction.
     """
-    pool = [shard.shard for shard in registered_shards(lake) if shard.pool_only]
     scores = lake.scan(SCORES.of(lens), {"classifier": [classifier]})
-    return scores.filter(~pl.col("shard").is_in(pool)).select("shard", "score").collect()
+    return scores.filter(pl.col("shard").is_in(releasable_shards(lake, project))).select("shard", "score").collect()
 
 
-def filtered_corpus(lake: Lake, lens: str) -> FilteredCorpus:
-    """The corpus by the cut-off in force, as it stands at one moment.
+def filtered_corpus(lake: Lake, lens: str, project: Project) -> FilteredCorpus:
+    """The project's corpus by the cut-off in force, as it stands at one moment.
 
     Raises ReleaseError where it is not wholly filtered by that cut-off, or where runs keep changing it.
     """
@@ -77,7 +82,7 @@ def filtered_corpus(lake: Lake, lens: str) -> FilteredCorpus:
     for _ in range(LOOKS):
         before = moment()
         cutoff = require_cutoff(lake, lens)
-        cells = filtered_cells(lake, cutoff)
+        cells = filtered_cells(lake, cutoff, project)
         if moment() == before:
             return FilteredCorpus(cutoff, cells, before)
     raise ReleaseError(
@@ -86,12 +91,13 @@ def filtered_corpus(lake: Lake, lens: str) -> FilteredCorpus:
     )
 
 
-def filtered_cells(lake: Lake, cutoff: CutoffRecord) -> dict[Cell, str]:
-    """Every shard's filtered cell with its version, all of them by this cut-off.
+def filtered_cells(lake: Lake, cutoff: CutoffRecord, project: Project) -> dict[Cell, str]:
+    """Every active shard's filtered cell with its version, all of them by this cut-off.
 
     Raises ReleaseError naming the shards that are not filtered, or by an older cut-off or older documents.
     """
-    cells = [Cell(shard, cutoff.lens) for shard in lake.cells(DOCUMENTS)["shard"]]
+    active = {shard.shard for shard in active_shards(lake, project)}
+    cells = [Cell(shard, cutoff.lens) for shard in lake.cells(DOCUMENTS)["shard"] if shard in active]
     wanted = wanted_filtered(lake, cutoff, cells)
     known = have(lake, Target(FILTERED.of(cutoff.lens)), cells)
     stale = [cell.shard for cell, version in wanted.items() if known.get(cell, (None, 0))[0] != version]
@@ -104,12 +110,12 @@ def filtered_cells(lake: Lake, cutoff: CutoffRecord) -> dict[Cell, str]:
     return wanted
 
 
-def produce_release(lake: Lake, lens: Lens, releases: Path, lineage: Mapping[str, Any]) -> Release:
+def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, lineage: Mapping[str, Any]) -> Release:
     """Write the lens's release into a folder below `releases` and record it; or return the one that is there.
 
     The tables are read at the versions that they have now, which the manifest names. Raises ReleaseError.
     """
-    corpus = filtered_corpus(lake, lens.name)
+    corpus = filtered_corpus(lake, lens.name, project)
     cutoff, cells, versions = corpus.cutoff, corpus.cells, corpus.tables
     release = inputs_version({cell.shard: version for cell, version in cells.items()}, FORMAT, lens.name)
     classifier = find_classifier(lake, lens.name, cutoff.classifier)

@@ -133,7 +133,7 @@ class Tables:
     def decide_cutoff(self, lens: str) -> None:
         """What the asset `cutoff` records for the scores as they are."""
         classifier, policy = self.promoted(lens), self.graph.settings(lens).cutoff
-        scored = scored_corpus(self.lake, lens, classifier)
+        scored = scored_corpus(self.lake, lens, classifier, self.graph.project)
         decision = decide(scored, policy, lens, classifier, current_cutoff(self.lake, lens), now=self.later())
         assert decision.is_new
         record_cutoff(self.lake, decision.record, {})
