@@ -33,6 +33,8 @@ TEMPLATE_VALUES = (
 )
 # More levels than this no prompt anchors, and the answers' tokens are no longer single ones.
 WIDEST_RANGE = 100
+# What the column `int_score` holds.
+LOWEST_SCORE, HIGHEST_SCORE = -128, 127
 
 
 class Part(BaseModel):
@@ -141,6 +143,8 @@ class Header(Part):
         if self.compression:
             yield from self._compression_faults()
         low, high = self.stored
+        if low < LOWEST_SCORE or high > HIGHEST_SCORE:
+            yield (), f"scores from {low} to {high} cannot be stored; they are whole numbers of eight bits: -128 to 127"
         if self.positive_at is None:
             yield (), "the key positive_at is missing: from which score on does a document count as good?"
         elif not low < self.positive_at <= high:

@@ -96,6 +96,13 @@ def exemplar(text: str) -> str:
         ),
         pytest.param({"lens_yaml": SCORE + LABELS}, "lens.yaml", 5, "exactly one of", id="scores and labels"),
         pytest.param(
+            {"lens_yaml": SCORE.replace("[0, 5]", "[120, 130]").replace("positive_at: 3", "positive_at: 125")},
+            "lens.yaml",
+            1,
+            "cannot be stored",
+            id="scores beyond eight bits",
+        ),
+        pytest.param(
             {"lens_yaml": LABEL + "mode: expected_score\n"}, "lens.yaml", 5, "needs levels", id="label levels"
         ),
         pytest.param(
