@@ -16,13 +16,16 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock
+from sqlalchemy.dialects import postgresql, sqlite
 
 from datashop_assets.rating.questions import Reply
 from datashop_assets.seams import PermanentError
@@ -76,6 +79,9 @@ class SqlAnswerCache:
         self._lock = threading.Lock()
         # Threads that wait for SQLite sleep up to 0.1 s at a time; for each other they need not.
         self._writing = threading.Lock()
+        # Answers that wait to be written. Whoever gets to write takes all of them: with many threads a commit for each
+        # answer costs more than asking does.
+        self._waiting: deque[dict[str, Any]] = deque()
         self._engine: sa.Engine | None = None
         self._process = 0
         self._warned = False
@@ -111,7 +117,11 @@ class SqlAnswerCache:
         now = int(time.time())
         content = {name: value for name, value in asdict(reply).items() if name != "retries"}
         row = {"key": key, "model": self.model, "reply": json.dumps(content), "created_at": now, "used_at": now}
-        self._write(sa.insert(ANSWERS).values(row))
+        self._waiting.append(row)
+        with self._writing:
+            rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if rows:  # else another thread has written it along with its own
+                self._write_now(self._insert(), rows)
 
     def kept(self) -> dict[str, int]:
         """How many answers are kept, by model."""
@@ -153,12 +163,20 @@ class SqlAnswerCache:
         except sa.exc.DBAPIError as error:
             raise self._explained(error) from error
 
+    def _insert(self) -> sa.Insert:
+        """Where another process has put an answer under a key already, that one stays."""
+        if self._is_file:
+            return sqlite.insert(ANSWERS).on_conflict_do_nothing()
+        return postgresql.insert(ANSWERS).on_conflict_do_nothing()
+
     def _write(self, statement: sa.Executable) -> None:
+        with self._writing:
+            self._write_now(statement)
+
+    def _write_now(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
         try:
-            with self._writing, self._opened().begin() as connection:
-                connection.execute(statement)
-        except sa.exc.IntegrityError:
-            return  # another process was first
+            with self._opened().begin() as connection:
+                connection.execute(statement, rows)
         except sa.exc.DBAPIError as error:
             if _code(error) in DAMAGED:
                 raise self._explained(error) from error
