@@ -89,7 +89,8 @@ def test_the_graph_shows_every_stage_and_asset(page: Any, served: Served) -> Non
 def test_a_trained_classifier_shows_its_metrics_and_pictures(page: Any, served: Served) -> None:
     page.goto(f"{served.url}/assets/classifier?view=partitions&partition={LENS}")
     see(page, "Materialized", "verdict", "metrics", "mae_gain_over_mean", "confusion matrix", "calibration")
-    page.get_by_text("[Show Markdown]", exact=True).first.click()
+    row = page.locator("tr").filter(has=page.get_by_text("confusion matrix", exact=True)).last
+    row.get_by_text("[Show Markdown]", exact=True).first.click()
     picture = page.get_by_role("img", name="confusion matrix")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") > 100  # drawn, not only linked
