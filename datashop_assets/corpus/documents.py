@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from datashop_assets.corpus.readers import BadRow, DamagedFileError, Wanted, read_rows
-from datashop_assets.corpus.structured import record_fields, storable_text
+from datashop_assets.corpus.structured import column_text, record_fields, storable_text
 from datashop_assets.project import Landing
 from datashop_assets.records import DOCUMENTS, QUARANTINE, CrawlFile, Shard, TableSpec
 
@@ -138,7 +138,7 @@ def _document(values: Mapping[str, Any] | BadRow, landing: Landing) -> dict[str,
         raise values
     fields = record_fields(values, landing)
     columns = [*landing.fields.values(), landing.messages_column] if fields else landing.text_columns
-    parts = [_text(values, column) for column in landing.text_columns] if fields is None else list(_parts(fields))
+    parts = [column_text(values, column) for column in landing.text_columns] if fields is None else list(_parts(fields))
     present = [part for part in parts if part is not None]
     if not present:
         raise BadRow("null_text", ", ".join(str(column) for column in columns if column))
@@ -169,18 +169,11 @@ def _parts(fields: Mapping[str, Any]) -> Iterator[str | None]:
             yield value
 
 
-def _text(values: Mapping[str, Any], column: str) -> str | None:
-    """The text in a column, sure to be storable; None for null. Raises BadRow."""
-    if column not in values:
-        raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
-    return storable_text(values[column], column)
-
-
 def _id(values: Mapping[str, Any], column: str) -> str:
     value = values.get(column)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    text = _text(values, column)
+    text = column_text(values, column)
     if not text:
         raise BadRow("null_id", column)
     return text
@@ -190,7 +183,7 @@ def _source(values: Mapping[str, Any], landing: Landing) -> str:
     """The row's source; the dataset where the landing names no column for it, or the row's source is null."""
     if landing.source_column is None:
         return landing.dataset
-    return _text(values, landing.source_column) or landing.dataset
+    return column_text(values, landing.source_column) or landing.dataset
 
 
 def _license(values: Mapping[str, Any], landing: Landing) -> str | None:
@@ -203,7 +196,7 @@ def _license(values: Mapping[str, Any], landing: Landing) -> str | None:
     if column is None or column not in values:
         return None
     stated = values[column] if isinstance(values[column], list) else [values[column]]
-    licenses = [(_text({column: each}, column) or "").strip() for each in stated]
+    licenses = [(storable_text(each, column) or "").strip() for each in stated]
     return ", ".join(each for each in licenses if each) or None
 
 

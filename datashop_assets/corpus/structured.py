@@ -23,14 +23,10 @@ def record_fields(values: Mapping[str, Any], landing: Landing) -> dict[str, Any]
         return None
     fields: dict[str, Any] = {}
     for name, column in landing.fields.items():
-        if column not in values:
-            raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
-        fields[name] = storable_text(values[column], column)
+        fields[name] = column_text(values, column)
     talk = landing.messages_column
     if talk is not None:
-        if talk not in values:
-            raise BadRow("missing_column", f"{talk}; the row has {sorted(values)}")
-        fields["messages"] = _messages(values[talk], talk)
+        fields["messages"] = _messages(_value(values, talk), talk)
     return fields
 
 
@@ -51,6 +47,17 @@ def _messages(value: Any, column: str) -> list[dict[str, str]] | None:
             raise BadRow("wrong_type", f"{where} has no role or no content: {sorted(message)}")
         messages.append({"role": ROLES.get(role, role), "content": content})
     return messages or None
+
+
+def column_text(values: Mapping[str, Any], column: str) -> str | None:
+    """The text in a row's column, sure to be storable; None for null. Raises BadRow."""
+    return storable_text(_value(values, column), column)
+
+
+def _value(values: Mapping[str, Any], column: str) -> Any:
+    if column not in values:
+        raise BadRow("missing_column", f"{column}; the row has {sorted(values)}")
+    return values[column]
 
 
 def storable_text(value: Any, where: str) -> str | None:

@@ -165,22 +165,29 @@ def _cell_facts(context: dg.AssetExecutionContext, run: RatingRun) -> Iterator[t
         yield cell, facts
 
 
+def rated_asset(graph: Graph) -> dict[str, Any]:
+    """What the assets of score lenses and of label lenses, which `rate_partitions` makes, have in common."""
+    return {
+        "deps": ["documents"],
+        "backfill_policy": RANGES,
+        "group_name": "rating",
+        "owners": OWNERS,
+        "kinds": {"huggingface", "deltalake"},
+        "code_version": f"{ANNOTATION_RECIPE}-{graph.lens_code_version}",
+        "metadata": table_metadata(ANNOTATIONS),
+        "dagster_type": dg.Nothing,  # the rows are in the lake
+        "pool": "rater",
+        "tags": RATER,
+        "retry_policy": RETRY,
+    }
+
+
 def rating_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     """The rating assets of a project."""
 
-    @dg.asset(  # type: ignore[call-overload]  # Nothing is a DagsterType, but declared as another
-        deps=["documents"],
+    @dg.asset(
+        **rated_asset(graph),
         partitions_def=grid_partitions(graph),
-        backfill_policy=RANGES,
-        group_name="rating",
-        owners=OWNERS,
-        kinds={"huggingface", "deltalake"},
-        code_version=f"{ANNOTATION_RECIPE}-{graph.lens_code_version}",
-        metadata=table_metadata(ANNOTATIONS),
-        dagster_type=dg.Nothing,  # the rows are in the lake
-        pool="rater",
-        tags=RATER,
-        retry_policy=RETRY,
         description=(
             "A hash-chosen sample of each shard, rated by one LLM or more through a lens. A judgement that fails is a "
             "null score with a reason, never a number. Ratings that exist are never asked for again. A run stops at "

@@ -15,8 +15,6 @@ from pydantic import Field
 from datashop_assets.asset_metadata import (
     CPU,
     OWNERS,
-    RATER,
-    RETRY,
     picture,
     plain_failures,
     preview,
@@ -24,15 +22,13 @@ from datashop_assets.asset_metadata import (
     table_metadata,
 )
 from datashop_assets.graph import Graph
-from datashop_assets.lineage import ANNOTATION_RECIPE
 from datashop_assets.partitions import (
     GRID_TO_LENS,
-    RANGES,
     label_grid_partitions,
     label_partitions,
 )
 from datashop_assets.plots import share_bars, share_map
-from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, Staging, rate_partitions
+from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, Staging, rate_partitions, rated_asset
 from datashop_assets.rating.exports import write_csv
 from datashop_assets.rating.labels import (
     DISTRIBUTION,
@@ -45,7 +41,6 @@ from datashop_assets.rating.labels import (
     top,
 )
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
 
 LABEL_BUDGET_CHECK = "labelling_budgets_sufficed"
@@ -91,19 +86,9 @@ def label_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     if not graph.label_lenses:
         return []
 
-    @dg.asset(  # type: ignore[call-overload]  # Nothing is a DagsterType, but declared as another
-        deps=["documents"],
+    @dg.asset(
+        **rated_asset(graph),
         partitions_def=label_grid_partitions(graph),
-        backfill_policy=RANGES,
-        group_name="rating",
-        owners=OWNERS,
-        kinds={"huggingface", "deltalake"},
-        code_version=f"{ANNOTATION_RECIPE}-{graph.lens_code_version}",
-        metadata=table_metadata(ANNOTATIONS),
-        dagster_type=dg.Nothing,  # the rows are in the lake
-        pool="rater",
-        tags=RATER,
-        retry_policy=RETRY,
         description=(
             "A hash-chosen sample of each shard, labelled by an LLM with the vocabulary of a label lens. A document "
             "has any number of labels, or none; a judgement that fails has a reason. What exists is never asked again."
