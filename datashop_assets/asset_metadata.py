@@ -13,9 +13,10 @@ import dagster as dg
 import polars as pl
 
 from datashop_assets.cellwork import CellsFailedError, Outcome
+from datashop_assets.estimate import Estimate
 from datashop_assets.partitions import cells_of, dimension_tags, partition_key
 from datashop_assets.plots import markdown_image
-from datashop_assets.records import Cell, Estimate, TableSpec
+from datashop_assets.records import Cell, TableSpec
 from datashop_assets.seams import Lake, PermanentError
 
 P = ParamSpec("P")
@@ -123,7 +124,7 @@ def estimates(figures: Mapping[str, Estimate | None], notes: Sequence[str]) -> d
             lines.append(f"| {name} | not defined on these rows | | |")
             continue
         numbers[name] = figure.value
-        lines.append(f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} | {figure.n} |")
+        lines.append(f"| {name} | {figure.value:.3f} | {figure.interval} | {figure.n} |")
     if notes:
         lines += ["", *(f"- {note}" for note in notes)]
     return {**numbers, "metrics": dg.MetadataValue.md("\n".join(lines))}

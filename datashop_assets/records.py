@@ -384,16 +384,3 @@ class Shard:
     @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A measured figure with the bounds of its 95 % interval and the number of rows behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"

@@ -7,8 +7,9 @@ import pytest
 from datashop_assets.asset_metadata import PREVIEW_CHARS, estimates, plain_failures, preview, table, table_metadata
 from datashop_assets.cellwork import CellsFailedError
 from datashop_assets.classifier.registry import PromotionRefusedError
+from datashop_assets.estimate import Estimate
 from datashop_assets.project import ProjectError
-from datashop_assets.records import SCORES, Estimate
+from datashop_assets.records import SCORES
 from resources.lake import CellMismatchError, LakeError, SchemaMismatchError
 from resources.model_store import ModelStoreError
 from resources.object_store import ObjectStoreError, ObjectStoreRefusedError, UnsafeObjectStoreError

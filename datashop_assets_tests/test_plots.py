@@ -7,8 +7,8 @@ import pytest
 
 from datashop_assets import plots
 from datashop_assets.classifier.metrics import reliability_bins
+from datashop_assets.estimate import Estimate
 from datashop_assets.evaluation.compare import Gain
-from datashop_assets.records import Estimate
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 6, 300).astype(float)

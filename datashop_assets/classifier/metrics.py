@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.classifier.head import Floats, int_scores
+from datashop_assets.estimate import Estimate
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Estimate
 
 # The metrics below return NaN where they are not defined; `bootstrap` turns that into null with a note.
 UNDEFINED = float("nan")

@@ -64,7 +64,7 @@ def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: st
     ]
     for name, figure in report.figures.items():
         if figure is not None:
-            lines.append(f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} | {figure.n} |")
+            lines.append(f"| {name} | {figure.value:.3f} | {figure.interval} | {figure.n} |")
         else:
             lines.append(f"| {name} | not defined | | |")
     lines += [

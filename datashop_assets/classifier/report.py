@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from datashop_assets.classifier.dataset import Counts
 from datashop_assets.classifier.metrics import Bin
 from datashop_assets.classifier.verdict import Verdict
-from datashop_assets.records import Estimate
+from datashop_assets.estimate import Estimate
 
 
 @dataclass(frozen=True)

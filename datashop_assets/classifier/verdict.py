@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from datashop_assets.classifier.baselines import LENGTH, MEAN
-from datashop_assets.records import Estimate
+from datashop_assets.estimate import Estimate
 
 
 @dataclass(frozen=True)

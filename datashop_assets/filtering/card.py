@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import polars as pl
 import yaml
 
+from datashop_assets.estimate import Estimate
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.licenses import license_header
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Estimate
 
 # The hub's size classes, each with the number of rows that it ends below.
 SIZES = {
@@ -137,7 +137,7 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "",
         "| metric | value | 95 % interval | n |",
         "|---|---|---|---|",
-        *(f"| {name} | {e.value:.3f} | {e.low:.3f} to {e.high:.3f} | {e.n} |" for name, e in facts.quality.items()),
+        *(f"| {name} | {e.value:.3f} | {e.interval} | {e.n} |" for name, e in facts.quality.items()),
         "",
         "## Sources and licences",
         *_origins(contents),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from datashop_assets.records import Estimate
+from datashop_assets.estimate import Estimate
 
 # All but Pearson's correlation are of scores rounded half to even to the scale's levels.
 MEASURES = ("exact", "within_one", "pearson", "weighted_kappa", "alpha")

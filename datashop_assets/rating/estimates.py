@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import sqrt
 from statistics import fmean, stdev
 
-from datashop_assets.records import Estimate
+from datashop_assets.estimate import Estimate
 
 LEVEL = 0.95
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
+from datashop_assets.estimate import Estimate
 from datashop_assets.rating.estimates import share
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import ANNOTATIONS, DOCUMENTS, Estimate, TableSpec
+from datashop_assets.records import ANNOTATIONS, DOCUMENTS, TableSpec
 from datashop_assets.seams import Lake
 
 # Stands for a document to which no label of a set was given: as much an answer as a label is.

@@ -1,7 +1,7 @@
 import pytest
 
 from datashop_assets.classifier.verdict import judge
-from datashop_assets.records import Estimate
+from datashop_assets.estimate import Estimate
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import pytest
 import yaml
 import zstandard
 
+from datashop_assets.estimate import Estimate
 from datashop_assets.filtering.card import ReleaseFacts
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.release import COLUMNS, ReleaseError, verify_release, write_release
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import Estimate
 
 # Text that breaks careless writers: line and paragraph separators, quotes, a null, a lone BOM, braces, emoji.
 AWKWARD = 'line\nand\r\n"quote" \\ \u2028 \u2029 \x00 \ufeff {x} 😀 é'
