@@ -49,7 +49,7 @@ demo: setup ## the main job on real documents, headless: landing files to evalua
 	$(BIN)/python -m datashop_assets.demo
 
 new-crawl: setup ## put a later crawl into the demo's landing folder, for the sensors to find
-	$(BIN)/python -m datashop_assets.demo.harvest --landing .datashop/landing --crawl later
+	$(BIN)/python -m datashop_assets.demo --new-crawl
 
 ui: setup ## the Dagster UI on http://127.0.0.1:3000, with daemon and sensors
 	$(INSTANCE) $(BIN)/dagster dev --host 127.0.0.1 --port 3000

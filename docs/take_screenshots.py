@@ -24,8 +24,9 @@ PICTURES = REPOSITORY / "docs" / "pictures"
 LENS = "educational_value"
 WIDTH, HEIGHT = 1600, 1000
 NAVIGATION = 240  # pixels of the navigation bar at the left; pictures begin to its right
-GRAPH_WIDTH = 2600
-GRAPH = {"x": 570, "y": 390, "width": 1985, "height": 560}  # the graph itself, on the page of that width
+GRAPH_WIDTH, GRAPH_HEIGHT = 2600, 1600  # so large that every asset's name is drawn
+GRAPH_LEFT = 560  # pixels: left of it are the navigation and the list of assets
+MARGIN = 70  # pixels around the names of assets and groups: the boxes that they stand in
 READY_WITHIN_S = 120
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
@@ -70,16 +71,38 @@ def shoot(page: Any, name: str, clip: dict[str, float]) -> None:
 
 
 def take_graph(page: Any, url: str) -> None:
-    """The whole graph, all groups expanded, on a page wide enough for the details of each asset."""
-    page.set_viewport_size({"width": GRAPH_WIDTH, "height": HEIGHT})
+    """The whole graph, all groups expanded: what lies around the names of all assets and groups."""
+    page.set_viewport_size({"width": GRAPH_WIDTH, "height": GRAPH_HEIGHT})
     page.goto(f"{url}/asset-groups")
     page.get_by_text("corpus", exact=True).first.wait_for()
     page.wait_for_timeout(3000)
     page.keyboard.press("Alt+KeyE")  # expand all groups
     page.get_by_text("eval_report", exact=True).first.wait_for()
     page.wait_for_timeout(5000)
-    shoot(page, "asset-graph", GRAPH)
+    shoot(page, "asset-graph", _around(_names_in_graph(page)))
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+
+def _names_in_graph(page: Any) -> list[dict[str, float]]:
+    """Where in the graph, right of the sidebar, the names of its assets and groups are drawn."""
+    from datashop_assets.definitions import defs
+
+    specs = defs.resolve_all_asset_specs()
+    names = {spec.key.to_user_string() for spec in specs} | {str(spec.group_name) for spec in specs}
+    found = [place.bounding_box() for name in names for place in page.get_by_text(name, exact=True).all()]
+    return [box for box in found if box and box["x"] > GRAPH_LEFT]
+
+
+def _around(boxes: list[dict[str, float]]) -> dict[str, float]:
+    left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
+    right = max(box["x"] + box["width"] for box in boxes)
+    bottom = max(box["y"] + box["height"] for box in boxes)
+    return {
+        "x": left - MARGIN,
+        "y": top - MARGIN,
+        "width": right - left + 2 * MARGIN,
+        "height": bottom - top + 2 * MARGIN,
+    }
 
 
 def take_partition(page: Any, url: str, asset: str, partition: str, name: str, height: int = HEIGHT) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 from filelock import FileLock, Timeout
@@ -39,6 +40,8 @@ LENS_STEPS = (
     ("set_cutoff", "lens"),
     ("filter_documents", "grid"),
     ("cut_release", "lens"),
+    ("report_on_raters", "lens"),
+    ("summarise_ratings", "lens"),
 )
 LABEL_STEPS = (("label_documents", "grid"), ("report_labels", "lens"))
 
@@ -125,14 +128,20 @@ def demo_folder(project: Project, landing: Landing) -> Path:
     return Path(landing.url)
 
 
+def put_crawl(project: Project, crawl: Literal["first", "later"], documents: int | None) -> int:
+    """Write what is missing of a crawl into the demo's landings; returns the exit status."""
+    for landing in project.landings:
+        say(f"harvest: {harvest(demo_folder(project, landing), crawl=crawl, documents=documents)}")
+    return 0
+
+
 def run_demo(profile: Profile, documents: int | None) -> int:
     """Everything that is missing, step by step; returns the exit status."""
     project = project_of(profile)
     graph = load_graph(project)
     started = time.monotonic()
     say(f"datashop demo: project {project.name}, everything below {profile.home}")
-    for landing in project.landings:
-        say(f"harvest: {harvest(demo_folder(project, landing), documents=documents)}")
+    put_crawl(project, "first", documents)
     defs = build_defs(profile, loggers={"console": terminal_logger})
     lake = DeltaLake(profile.lake, profile.storage_options)
     with dg.DagsterInstance.get() as instance:
@@ -142,6 +151,8 @@ def run_demo(profile: Profile, documents: int | None) -> int:
         instance.add_dynamic_partitions(str(SHARDS.name), keys)
         shards = [shard.shard for shard in active_shards(lake, project)]
         say(f"shards: {len(shards)} registered, {facts['new shards']} of them new")
+        for fault in facts["landings that cannot be listed"]:
+            say(f"shards: a landing cannot be listed: {fault}")
         failed = run_steps(instance, defs, list(steps(graph, shards)))
     say(f"\n{summarise(lake, graph)}\n")
     minutes = (time.monotonic() - started) / 60
@@ -155,6 +166,9 @@ def main() -> int:
     """Parse the arguments and run, one demo at a time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, help="a smaller corpus, for a quick look (default: 1600)")
+    parser.add_argument(
+        "--new-crawl", action="store_true", help="only put a later crawl into the landing, for the sensors to find"
+    )
     arguments = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
@@ -162,6 +176,8 @@ def main() -> int:
     profile = profile_from_environment()
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home(profile)))
     try:
+        if arguments.new_crawl:
+            return put_crawl(project_of(profile), "later", arguments.documents)
         with FileLock(profile.home / "demo.lock", timeout=0):
             return interruptible(lambda: run_demo(profile, arguments.documents))
     except Timeout:

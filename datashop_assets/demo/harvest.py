@@ -1,10 +1,9 @@
 """Writes the demo's crawl: real texts of this machine as crawl files in several formats.
 
 What belongs here: the mix, the crawl files, and the few broken rows that any crawl has. What does not: finding the
-texts (`sources.py`). Run it: `python -m datashop_assets.demo.harvest --landing DIR [--crawl later] [--documents N]`.
+texts (`sources.py`), the command line (`__main__.py`).
 """
 
-import argparse
 import gzip
 import hashlib
 import json
@@ -226,18 +225,3 @@ def _save_to_disk(folder: Path, table: pa.Table) -> None:
     }
     (folder / "state.json").write_text(json.dumps(state))
     (folder / "dataset_info.json").write_text("{}")
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Write the demo's crawl files from texts of installed packages.")
-    parser.add_argument("--landing", type=Path, required=True, help="the landing folder; made if need be")
-    parser.add_argument("--crawl", choices=sorted(FOLDERS), default="first")
-    parser.add_argument("--documents", type=int, help="how many; by default 1600, of the later crawl 150")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    print(harvest(given.landing, crawl=given.crawl, documents=given.documents, seed=given.seed))  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
