@@ -4,12 +4,13 @@ What belongs here: the one loop that every partitioned asset runs. What does not
 own modules), how a version is made (`lineage.py`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from datashop_assets.lineage import base_version
 from datashop_assets.records import Cell, TableSpec
 from datashop_assets.seams import Lake
 
@@ -78,19 +79,21 @@ def refresh(
     batch_cells: int = 16,
     tolerate: tuple[type[Exception], ...] = (),
     missing: Mapping[Cell, Exception] | None = None,
+    again: Collection[Cell] = (),
 ) -> Iterator[Outcome]:
     """Bring the wanted cells up to date, yielding each one's outcome once its commit stands.
 
-    Cells already at their wanted version are not computed again. At most `batch_cells` cells share a commit, so a
-    killed run loses at most that much and never leaves half a cell. An error in `tolerate` concerns its own cell: the
-    others go on, and CellsFailedError names the failed ones at the end, together with the `missing` cells, which
-    could not be tried because something before them is not there. Any other error ends the run at once.
+    Cells already at their wanted version are not computed again, but for those in `again`. At most `batch_cells` cells
+    share a commit, so a killed run loses at most that much and never leaves half a cell. An error in `tolerate`
+    concerns its own cell: the others go on, and CellsFailedError names the failed ones at the end, together with the
+    `missing` cells, which could not be tried because something before them is not there. Any other error ends the run
+    at once.
     """
     known = have(lake, target, list(wanted))
     failures: dict[Cell, Exception] = dict(missing or {})
     batch: list[tuple[Cell, Produced]] = []
     for cell, version in wanted.items():
-        if cell in known and known[cell][0] == version:
+        if cell in known and base_version(known[cell][0]) == version and cell not in again:
             yield Outcome(cell, version, known[cell][1], skipped=True)
             continue
         try:

@@ -50,6 +50,20 @@ def filtered_version(scores_version: str, cutoff: str, pool_only: bool) -> str:
     return content_id("filtered", FILTER_RECIPE, scores_version, cutoff, pool_only)
 
 
+def supplemented(version: str, *content: Any) -> str:
+    """The version of a cell that stands at `version` with more in it than its first making gave, e.g. judgements that
+    failed then: another identity for whoever uses the rows, and as much up to date (see `base_version`)."""
+    return f"{base_version(version)}{_SUPPLEMENT}{content_id('supplement', *content)}"
+
+
+def base_version(version: str | None) -> str | None:
+    """What a cell's version says of its inputs: what is compared with the wanted version."""
+    return None if version is None else version.split(_SUPPLEMENT)[0]
+
+
+_SUPPLEMENT = "+"
+
+
 def inputs_version(versions: Mapping[str, str], *settings: Any) -> str:
     """Identity of a set of upstream cells (key -> version) together with the settings applied to them."""
     return content_id("inputs", dict(versions), *settings)
@@ -68,7 +82,7 @@ class Rectangle:
 
 def stale_cells(wanted: Mapping[Cell, str], have: Mapping[Cell, str | None]) -> list[Cell]:
     """The wanted cells that are missing or at another version, in the order of `wanted`."""
-    return [cell for cell, version in wanted.items() if have.get(cell) != version]
+    return [cell for cell, version in wanted.items() if base_version(have.get(cell)) != version]
 
 
 def plan(

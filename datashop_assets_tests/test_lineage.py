@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from datashop_assets.lineage import (
     Rectangle,
     annotations_version,
+    base_version,
     content_id,
     embeddings_version,
     filtered_version,
     plan,
     scores_version,
     stale_cells,
+    supplemented,
 )
 from datashop_assets.records import Cell
 
@@ -47,6 +49,16 @@ def test_every_stale_cell_is_planned_exactly_once_within_the_bounds(
         assert len(area) == rectangle.cells <= max_cells
         assert len(area & stale) == rectangle.stale >= 1
         assert rectangle.cells - rectangle.stale <= max_gap * (rectangle.stale - 1)
+
+
+def test_a_supplemented_cell_is_up_to_date_and_another_one_to_those_who_use_it() -> None:
+    made = content_id("inputs")
+    more = supplemented(made, 7)
+    assert supplemented(more, 8) not in (made, more)
+    for version in (made, more, supplemented(more, 8)):
+        assert stale_cells({Cell("a", "edu"): made}, {Cell("a", "edu"): version}) == []
+        assert stale_cells({Cell("a", "edu"): content_id("other inputs")}, {Cell("a", "edu"): version})
+    assert base_version(None) is None
 
 
 def test_nothing_stale_plans_nothing() -> None:

@@ -18,6 +18,7 @@ from datashop_assets.graph import Graph
 from datashop_assets.lineage import (
     Rectangle,
     annotations_version,
+    base_version,
     content_id,
     embeddings_version,
     plan,
@@ -156,7 +157,7 @@ class _Look:
                 wanted[cell] += annotations_version(
                     made, version, rater, settings.sample_per_shard, settings.sample_seed
                 )
-                there[cell] += str(known.get(cell))
+                there[cell] += str(base_version(known.get(cell)))
         job = RATING_JOBS[self.graph.lenses[lens].kind]
         return self.as_work(job, wanted, there, self.lake.version(ANNOTATIONS.of(lens)))
 

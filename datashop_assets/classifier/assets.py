@@ -17,6 +17,7 @@ from datashop_assets.asset_metadata import (
 )
 from datashop_assets.classifier.produce import produce_classifier
 from datashop_assets.classifier.registry import find_classifier, promote
+from datashop_assets.corpus.registry import active_shards
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, GRID_TO_LENS, lens_partitions
 from datashop_assets.plots import confusion_matrix, predicted_vs_label, reliability
@@ -66,7 +67,8 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lens, settings = graph.lenses[context.partition_key], graph.settings(context.partition_key)
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
         rater = raters(settings.rater).id
-        made = produce_classifier(lake, models, encoder, lens, rater, settings.recipe, lineage)
+        active = [shard.shard for shard in active_shards(lake, graph.project)]
+        made = produce_classifier(lake, models, encoder, lens, rater, settings.recipe, active, lineage)
         if made.reused:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
         report, shown = made.report, made.held_out

@@ -5,7 +5,7 @@ files of the model (`export.py`), the asset (`assets.py`).
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,19 +53,22 @@ class ProducedClassifier:
 
 
 def training_rows(
-    lake: Lake, lens: Lens, rater: str, encoder: str
+    lake: Lake, lens: Lens, rater: str, encoder: str, active: Collection[str]
 ) -> tuple[pl.DataFrame, NDArray[np.float32], dict[str, str]]:
     """The lens's judgements (shard, id, text_sha, chars, score), a vector for each, and their versions by shard.
 
+    Only those of `active` shards: what rests, because it was withdrawn or its landing is gone, teaches nothing.
+
     Raises MissingUpstreamError naming the asset to materialize first.
     """
-    shards = annotation_versions(lake, lens.name, rater)
+    rated = annotation_versions(lake, lens.name, rater)
+    shards = {shard: version for shard, version in rated.items() if shard in set(active)}
     if not shards:
         raise MissingUpstreamError(
             f"materialize `annotations` for lens {lens.name!r} first: rater {rater} rated nothing"
         )
     chars = lake.scan(DOCUMENTS, {"shard": shards}).select("shard", "id", "chars").collect()
-    rows = labelled(lake, lens, rater).join(chars, on=["shard", "id"], how="inner", maintain_order="left")
+    rows = labelled(lake, lens, rater, shards).join(chars, on=["shard", "id"], how="inner", maintain_order="left")
     ids, vectors = embeddings_of(lake, encoder, list(shards))
     positions = rows.join(ids.with_row_index("position"), on=["shard", "id"], how="left", maintain_order="left")
     missing = positions.filter(pl.col("position").is_null())["shard"].unique().sort().to_list()
@@ -81,13 +84,15 @@ def produce_classifier(
     lens: Lens,
     rater: str,
     recipe: ClassifierRecipe,
+    active: Collection[str],
     lineage: Mapping[str, Any],
 ) -> ProducedClassifier:
-    """Train on all judgements of the rater through the lens, store, record; or return what is there.
+    """Train on all judgements of the rater through the lens in the `active` shards, store, record; or return what is
+    there.
 
     Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
     """
-    rows, vectors, versions = training_rows(lake, lens, rater, encoder.id)
+    rows, vectors, versions = training_rows(lake, lens, rater, encoder.id, active)
     inputs = inputs_version(versions, encoder.id, recipe.version, lens.version, rater)
     known = trained(lake, lens.name)
     for record in reversed(known):

@@ -21,6 +21,7 @@ from datashop_assets.asset_metadata import (
     table,
     table_metadata,
 )
+from datashop_assets.estimate import Estimate
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import ANNOTATION_RECIPE
 from datashop_assets.partitions import (
@@ -49,7 +50,7 @@ from datashop_assets.rating.rater_report import (
 )
 from datashop_assets.rating.run import RatingRun
 from datashop_assets.rating.usage import Spending
-from datashop_assets.records import ANNOTATIONS, DOCUMENTS, EXEMPLAR_RATINGS, Cell, Estimate
+from datashop_assets.records import ANNOTATIONS, DOCUMENTS, EXEMPLAR_RATINGS, Cell
 from datashop_assets.seams import Lake, Rater
 
 Raters = Callable[[str], Rater]
@@ -64,6 +65,9 @@ class AnnotationConfig(dg.Config):
 
     rater: str | None = Field(None, description="name of a rater in the project file; null: all of the lens's own")
     sample_per_shard: int | None = Field(None, ge=0, description="documents rated in each shard; null: the lens's own")
+    retry_failed: bool = Field(
+        False, description="rate again what failed, also in shards that are done; a failure may fail again"
+    )
     max_documents: int | None = Field(None, ge=0, description="asks about so many at most; null: the rater's own")
     max_tokens: int | None = Field(None, ge=0, description="stops at so many, in and out; null: the rater's own")
     max_cost: float | None = Field(None, ge=0, description="stops at this cost; null: the rater's own")
@@ -130,7 +134,7 @@ def rate_partitions(
             size = settings.sample_per_shard if config.sample_per_shard is None else config.sample_per_shard
             # A lens whose ratings are all imported is asked about too: its rater says that they are to be imported.
             for name in [config.rater] if config.rater else graph.asked_raters(lens_name) or [settings.rater]:
-                assignment = Assignment(lens, raters(name), size, settings.sample_seed)
+                assignment = Assignment(lens, raters(name), size, settings.sample_seed, config.retry_failed)
                 asked = graph.project.raters[name]
                 run.rate(assignment, cells, Spending(name, config.budget(asked.budget), asked.price), describe)
         run.raise_what_was_held_back()

@@ -1,38 +1,53 @@
 """Checks of the rating stage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import dagster as dg
+import polars as pl
 
 from datashop_assets.asset_metadata import table
 from datashop_assets.graph import Graph
 from datashop_assets.rating.assets import BUDGET_CHECK
-from datashop_assets.rating.quality import cut_short, rating_quality, with_limits
+from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.quality import cut_short, in_force, rating_quality, with_limits
 from datashop_assets.rating.rater_report import against_exemplars, exemplar_table
 from datashop_assets.seams import Lake, Rater
+
+Raters = Callable[[str], Rater]
+
+
+def present_quality(lake: Lake, graph: Graph, raters: Raters, lenses: Collection[Lens]) -> pl.DataFrame:
+    """`rating_quality` with limits and with who of the raters is in force, for the checks of scores and of labels."""
+    limits = {lens.name: graph.settings(lens.name).max_failure_share for lens in lenses}
+    named = {lens.name: {raters(name).id for name in graph.settings(lens.name).all_raters} for lens in lenses}
+    return in_force(with_limits(rating_quality(lake, lenses), limits), named)
 
 
 def rating_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
     """The rating checks of a project."""
     score_lenses = [lens for lens in graph.lenses.values() if lens.kind == "score"]
-    limits = {lens.name: graph.settings(lens.name).max_failure_share for lens in score_lenses}
 
     @dg.asset_check(
         asset="annotations",
-        description="Of every rater's judgements through a lens, at most the lens's `max_failure_share` failed.",
+        description="Of the judgements of every rater that a lens names, at most its `max_failure_share` failed.",
     )
-    def few_judgements_failed(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        quality = with_limits(rating_quality(lake, score_lenses), limits)
-        passed = quality.height > 0 and not quality["exceeded"].any()
+    def few_judgements_failed(lake: dg.ResourceParam[Lake], raters: dg.ResourceParam[Raters]) -> dg.AssetCheckResult:
+        quality = present_quality(lake, graph, raters, score_lenses)
+        present = quality.filter("in force")
+        passed = present.height > 0 and not present["exceeded"].any()
         return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(quality)})
 
     @dg.asset_check(
         asset="annotations",
-        description="Every rater gives more than one score value; one that always answers alike teaches nothing.",
+        description=(
+            "Every rater that a lens names gives more than one score value; one that always answers alike teaches "
+            "nothing."
+        ),
     )
-    def judgements_differ(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        quality = rating_quality(lake, score_lenses)
-        passed = quality.height > 0 and bool((quality["distinct scores"] > 1).all())
+    def judgements_differ(lake: dg.ResourceParam[Lake], raters: dg.ResourceParam[Raters]) -> dg.AssetCheckResult:
+        quality = present_quality(lake, graph, raters, score_lenses)
+        present = quality.filter("in force")
+        passed = present.height > 0 and bool((present["distinct scores"] > 1).all())
         return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(quality)})
 
     @dg.asset_check(
@@ -56,7 +71,7 @@ def rating_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         ),
     )
     def raters_follow_the_exemplars(
-        lake: dg.ResourceParam[Lake], raters: dg.ResourceParam[Callable[[str], Rater]]
+        lake: dg.ResourceParam[Lake], raters: dg.ResourceParam[Raters]
     ) -> dg.AssetCheckResult:
         found = {}
         for lens in score_lenses:

@@ -7,7 +7,8 @@ import dagster as dg
 
 from datashop_assets.asset_metadata import table
 from datashop_assets.graph import Graph
-from datashop_assets.rating.quality import cut_short, rating_quality, with_limits
+from datashop_assets.rating.checks import Raters, present_quality
+from datashop_assets.rating.quality import cut_short
 from datashop_assets.seams import Lake
 
 
@@ -16,15 +17,15 @@ def label_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
     if not graph.label_lenses:
         return []
     lenses = [graph.lenses[name] for name in graph.label_lenses]
-    limits = {lens.name: graph.settings(lens.name).max_failure_share for lens in lenses}
 
     @dg.asset_check(
         asset="document_labels",
-        description="Of every rater's judgements through a label lens, at most its `max_failure_share` failed.",
+        description="Of the judgements of every rater that a label lens names, at most its `max_failure_share` failed.",
     )
-    def few_labellings_failed(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        quality = with_limits(rating_quality(lake, lenses), limits)
-        passed = quality.height > 0 and not quality["exceeded"].any()
+    def few_labellings_failed(lake: dg.ResourceParam[Lake], raters: dg.ResourceParam[Raters]) -> dg.AssetCheckResult:
+        quality = present_quality(lake, graph, raters, lenses)
+        present = quality.filter("in force")
+        passed = present.height > 0 and not present["exceeded"].any()
         shown = quality.drop("mean score", "distinct scores")
         return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(shown)})
 

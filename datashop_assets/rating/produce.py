@@ -12,11 +12,11 @@ import polars as pl
 
 from datashop_assets.cellwork import Outcome, Produced, Target, have, refresh
 from datashop_assets.embedding.inputs import ready_cells, versions
-from datashop_assets.lineage import annotations_version, content_id, stale_cells
+from datashop_assets.lineage import annotations_version, base_version, content_id, stale_cells, supplemented
 from datashop_assets.rating.annotate import Annotated, Progress, annotate, paid_for
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Lens
-from datashop_assets.rating.quality import PARTIAL, annotations_target
+from datashop_assets.rating.quality import PARTIAL, annotations_target, failed_shards
 from datashop_assets.rating.reading import identities, read_documents
 from datashop_assets.rating.sampling import sample
 from datashop_assets.rating.usage import BudgetReachedError, Spending
@@ -26,12 +26,16 @@ from datashop_assets.seams import Lake, Rater
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who rates how much: a rater, a lens, and a sample of `size` documents a shard."""
+    """Who rates how much: a rater, a lens, and a sample of `size` documents a shard.
+
+    With `retry_failed`, also what failed in cells that are done is rated again.
+    """
 
     lens: Lens
     rater: Rater
     size: int
     seed: int
+    retry_failed: bool = False
 
 
 def rate_cells(
@@ -66,9 +70,17 @@ def rate_cells(
     def progress(cell: Cell) -> Progress:
         return staging("annotations", lens.name, lens.version, rater.id, cell.shard)
 
+    def versions_now() -> dict[Cell, str | None]:
+        return {cell: version for cell, (version, _) in have(lake, target, list(cells)).items()}
+
+    stood_at = versions_now()
+    with_failures = failed_shards(lake, lens, rater.id) if assignment.retry_failed else set()
+    again = {
+        cell for cell in wanted if cell.shard in with_failures and base_version(stood_at.get(cell)) == wanted[cell]
+    }
+
     def stopped() -> BudgetReachedError:
-        there = {cell: version for cell, (version, _) in have(lake, target, cells).items()}
-        return BudgetReachedError(_stopped(lens, spending, len(stale_cells(wanted, there))))
+        return BudgetReachedError(_stopped(lens, spending, len(stale_cells(wanted, versions_now()))))
 
     def produce(cell: Cell) -> Produced:
         every = identities(lake, cell.shard, snapshot)
@@ -83,14 +95,18 @@ def rate_cells(
         if done.left and staged.scan() is None:
             raise stopped()  # nothing is new here
         rows = pl.concat([done.rows, _kept(paid_for(existing, staged), done.rows, every)])
-        version = None if not done.left else _partial_version(wanted[cell], done.rows)
+        version = None
+        if cell in again:  # was whole before and is whole now, whatever the budget left untried
+            version = _supplemented_version(stood_at[cell] or wanted[cell], done)
+        elif done.left:
+            version = _partial_version(wanted[cell], done.rows)
         return Produced(rows, {**describe(done.rows), **_usage_facts(done, spending)}, version)
 
-    for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1, missing=missing):
+    for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1, missing=missing, again=again):
         if not outcome.skipped:
             progress(outcome.cell).clear()
         yield outcome
-        if outcome.version != wanted[outcome.cell]:
+        if outcome.facts.get("left_to_rate"):
             raise stopped()
 
 
@@ -102,6 +118,14 @@ def is_partial(version: str | None) -> bool:
 def _partial_version(wanted: str, rows: pl.DataFrame) -> str:
     """Another one for other rows, because it is also the identity of these labels for whoever trains on them."""
     return PARTIAL + content_id("partial", wanted, rows.height, str(rows["rated_at"].max()))
+
+
+def _supplemented_version(stood_at: str, done: Annotated) -> str:
+    """Another one where failures became judgements, because whoever trains has more labels then; else as it was."""
+    succeeded = done.rows.filter(pl.col("reason").is_null())
+    if done.used.failed == done.used.documents:
+        return stood_at
+    return supplemented(stood_at, succeeded.height, str(succeeded["rated_at"].max()))
 
 
 def _usage_facts(done: Annotated, spending: Spending) -> dict[str, Any]:

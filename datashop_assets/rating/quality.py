@@ -46,6 +46,15 @@ def with_limits(quality: pl.DataFrame, limits: Mapping[str, float]) -> pl.DataFr
     return quality.with_columns(allowed.alias("may fail"), (pl.col("failed share") > allowed).alias("exceeded"))
 
 
+def in_force(quality: pl.DataFrame, raters: Mapping[str, Collection[str]]) -> pl.DataFrame:
+    """`rating_quality` with `in force`: whether the rater's id is among those that its lens names now.
+
+    A rater that was tried once, or was replaced, is shown and condemns nothing: nobody trains on its judgements.
+    """
+    now = [rater in raters.get(lens, ()) for lens, rater in quality.select("lens", "rater").iter_rows()]
+    return quality.with_columns(pl.Series("in force", now, pl.Boolean))
+
+
 def cut_short(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
     """Lens, shard, rater and rows of every cell that a budget's end left half rated; no rows are scanned."""
     return pl.concat(
@@ -58,14 +67,23 @@ def cut_short(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
     )
 
 
-def labelled(lake: Lake, lens: Lens, rater: str) -> pl.DataFrame:
-    """The judgements to train on: shard, id, text_sha, score, by one rater through the lens as it is now.
+def failed_shards(lake: Lake, lens: Lens, rater: str) -> set[str]:
+    """The shards in which judgements by the rater through the lens as it is now failed."""
+    rows = lake.scan(ANNOTATIONS.of(lens.name)).filter(
+        pl.col("rater") == rater, pl.col("lens_version") == lens.version, pl.col("reason").is_not_null()
+    )
+    return set(rows.select("shard").unique().collect()["shard"])
+
+
+def labelled(lake: Lake, lens: Lens, rater: str, shards: Collection[str] | None = None) -> pl.DataFrame:
+    """The judgements to train on: shard, id, text_sha, score, by one rater through the lens as it is now, of
+    `shards` (None: of all).
 
     Failed judgements (null scores) are included, so that whoever trains can count them.
     """
     return (
-        lake.scan(ANNOTATIONS.of(lens.name))
-        .filter(pl.col("rater") == rater, pl.col("lens_version") == lens.version)
+        lake.scan(ANNOTATIONS.of(lens.name), {"rater": [rater]} | ({} if shards is None else {"shard": shards}))
+        .filter(pl.col("lens_version") == lens.version)
         .select("shard", "id", "text_sha", "score")
         .sort("shard", "id")
         .collect()

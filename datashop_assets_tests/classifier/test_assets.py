@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datashop_assets.classifier.report import Report
+from datashop_assets.corpus.registry import withdraw_shard
 from datashop_assets.project import EncoderSettings
 from datashop_assets.records import CLASSIFIERS, DOCUMENTS, PROMOTIONS, SCORES
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_project
@@ -50,6 +52,17 @@ def test_materializing_again_trains_and_promotes_nothing(rated: World) -> None:
     assert again["classifier"] == first["classifier"]
     assert metadata_of(result, "promotion")["teaching"]["skipped"] is True
     assert rated.table_versions() == before
+
+
+def test_ratings_of_a_withdrawn_shard_teach_no_classifier(rated: World) -> None:
+    def rows_given() -> int:
+        rated.run(JOB, "teaching")
+        newest = rated.read(CLASSIFIERS).sort("trained_at")["metrics"][-1]
+        return Report.from_json(newest).counts.given
+
+    everything = rows_given()
+    withdraw_shard(rated.lake, rated.shards[0], "scans of another crawl", "me", force=True)
+    assert rows_given() == everything - 40
 
 
 def test_a_classifier_of_random_labels_fails_its_check_and_no_promotion_follows(rated: World) -> None:

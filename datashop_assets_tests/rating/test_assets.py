@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from datashop_assets.rating.quality import annotation_versions, labelled
-from datashop_assets.records import ANNOTATIONS
-from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_lens, write_project
+from datashop_assets.records import ANNOTATIONS, DOCUMENTS
+from datashop_assets_tests.worlds import World, failure_of, metadata_of, worth, write_lens, write_project
 
 RATINGS = ANNOTATIONS.of("teaching")
 
@@ -154,6 +154,55 @@ def test_ratings_that_teach_nothing_fail_a_check(parsed: World, judge, check: st
     result = parsed.run("rate_documents", "teaching")
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert check in failed
+
+
+RETRY_FAILED = {"annotations": {"retry_failed": True}}
+
+
+def test_what_failed_in_finished_shards_is_rated_again_when_asked_for(parsed: World) -> None:
+    unlucky = parsed.shards[0]
+    (text,) = parsed.read(DOCUMENTS).filter(shard=unlucky).sort("id")["text"].head(1)
+    parsed.change_project(lenses=lenses(sample=12))
+    parsed.judge = lambda asked: "timed_out" if asked == text else worth(asked)
+    parsed.run("rate_documents", "teaching")
+    before = annotation_versions(parsed.lake, "teaching", "scripted")
+    asked(parsed)
+    parsed.run("rate_documents", "teaching")
+    assert asked(parsed) == [], "not by itself"
+    parsed.run("rate_documents", "teaching", config=RETRY_FAILED)
+    assert asked(parsed) == [text]
+    assert annotation_versions(parsed.lake, "teaching", "scripted") == before, "it failed again: the same labels"
+    parsed.judge = worth
+    parsed.run("rate_documents", "teaching", config=RETRY_FAILED)
+    assert asked(parsed) == [text]
+    assert parsed.read(RATINGS)["score"].null_count() == 0
+    after = annotation_versions(parsed.lake, "teaching", "scripted")
+    assert {shard for shard in before if before[shard] != after[shard]} == {unlucky}, "one more label to train on"
+    for config in (None, RETRY_FAILED):
+        parsed.run("rate_documents", "teaching", config=config)
+        assert asked(parsed) == [], "every shard stands at its version again"
+
+
+def test_a_budget_that_ends_a_second_try_leaves_no_shard_half_rated(parsed: World) -> None:
+    parsed.judge = lambda text: "timed_out"
+    parsed.run("rate_documents", "teaching")
+    parsed.judge = worth
+    message = failure_of(
+        parsed.run(
+            "rate_documents",
+            "teaching",
+            fails=True,
+            config={"annotations": RETRY_FAILED["annotations"] | {"max_documents": 3}},
+        )
+    )
+    assert "budget" in message
+    assert parsed.read(RATINGS)["score"].null_count() == 8 - 3
+    asked(parsed)
+    parsed.run("rate_documents", "teaching")
+    assert asked(parsed) == []
+    parsed.run("rate_documents", "teaching", config=RETRY_FAILED)
+    assert len(asked(parsed)) == 5
+    assert parsed.read(RATINGS)["score"].null_count() == 0
 
 
 def test_every_rater_of_a_lens_rates_and_the_first_ones_figures_come_first(parsed: World) -> None:

@@ -74,16 +74,27 @@ def test_a_rater_that_always_answers_alike_is_an_error(parsed: World, judge: Jud
     assert check.severity == dg.AssetCheckSeverity.ERROR
 
 
-def test_each_rater_is_counted_by_itself_and_the_bad_one_is_seen(parsed: World) -> None:
-    parsed.run("rate_documents", "teaching")
-    parsed.judge = failing(20, "endpoint_error")
+@pytest.mark.parametrize(
+    ("named", "judge", "failed"),
+    [
+        pytest.param(True, failing(20, "endpoint_error"), {"few_judgements_failed", "judgements_differ"}, id="failing"),
+        pytest.param(True, lambda text: 3.0, {"judgements_differ"}, id="always alike"),
+        pytest.param(False, failing(20, "endpoint_error"), set(), id="failing, on trial"),
+        pytest.param(False, lambda text: 3.0, set(), id="always alike, on trial"),
+    ],
+)
+def test_a_bad_rater_is_seen_and_condemns_the_ratings_only_where_the_lens_names_it(
+    parsed: World, named: bool, judge: Judge, failed: set[str]
+) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 20, "also_rated_by": ["other"] if named else []}
+    parsed.change_project(lenses={"teaching": lens})
+    parsed.run("rate_documents", "teaching", config={"annotations": {"rater": "scripted"}})
+    parsed.judge = judge
     result = parsed.run("rate_documents", "teaching", config={"annotations": {"rater": "other"}})
-    check = check_of(result, "few_judgements_failed")
-    assert not check.passed
-    assert [(row["rater"], row["failed"], row["reasons"]) for row in shown(check)] == [
-        ("other", "20", "endpoint_error"),
-        ("scripted", "0", ""),
-    ]
+    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == failed
+    rows = {row["rater"]: row for row in shown(check_of(result, "few_judgements_failed"))}
+    assert rows["scripted"]["failed"] == "0"
+    assert rows["other"]["in force"] == str(named)
 
 
 def test_failures_that_were_asked_for_again_and_succeeded_pass(parsed: World) -> None:
