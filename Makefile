@@ -67,7 +67,7 @@ check: setup ## formatter, linter, type checker, definitions
 	$(INSTANCE) $(BIN)/dagster definitions validate
 
 screenshots: setup ## the README's pictures, taken from the running product
-	$(INSTANCE) $(BIN)/python docs/take_screenshots.py
+	$(INSTANCE) PYTHONPATH=. $(BIN)/python docs/take_screenshots.py
 
 clean: ## forget the demo's data (keeps the environment)
 	rm -rf .datashop
