@@ -83,10 +83,12 @@ class PromptedRater:
 
     @cached_property
     def id(self) -> str:
-        """Content id of the model and of how it is sampled. Where it is served, with how many questions in flight, at
-        which price and within which budget does not count."""
+        """Content id of the model, of how it is sampled, and of `settings.answers`, another of which makes another
+        rater with nothing rated yet. Where it is served, with how many questions in flight, at which price and within
+        which budget does not count."""
         settings = self.settings
         content = [RECIPE, self.model.id, settings.temperature, settings.top_p, settings.max_tokens, settings.attempts]
+        content += [settings.answers] if settings.answers else []
         digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
         name = re.sub(r"-[0-9a-f]{8,}$", "", self.model.id)
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name)}-{digest}"

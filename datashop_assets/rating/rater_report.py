@@ -5,6 +5,7 @@ What belongs here: asking about the exemplars, and which judgements are compared
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,7 +19,7 @@ from datashop_assets.estimate import Estimate
 from datashop_assets.rating.agreement import agreement, level_counts
 from datashop_assets.rating.annotate import Log, Progress, annotate
 from datashop_assets.rating.judgement import Document
-from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.lens import Exemplar, Lens
 from datashop_assets.records import ANNOTATIONS, EXEMPLAR_RATINGS
 from datashop_assets.seams import Lake, Rater
 
@@ -66,13 +67,13 @@ def rate_exemplars(
     """
     table = EXEMPLAR_RATINGS.of(lens.name)
     cell = {"shard": CHECK, "rater": rater.id}
-    texts = {_digest(exemplar.text): exemplar.text for exemplar in lens.used_for("check")}
-    ids = pl.Series("id", list(texts), pl.String)
+    exemplars = {_digest(exemplar): exemplar for exemplar in lens.used_for("check")}
+    ids = pl.Series("id", list(exemplars), pl.String)
     existing = lake.scan(table, {name: [value] for name, value in cell.items()})
     progress = staging("exemplars", lens.name, lens.version, rater.id)
 
     def read(rows: pl.DataFrame) -> Iterator[Document]:
-        return (Document(texts[id_]) for id_ in rows["id"])
+        return (Document(exemplars[id_].text, exemplars[id_].fields) for id_ in rows["id"])
 
     sampled = pl.DataFrame({"id": ids, "text_sha": ids})
     rows = annotate(sampled, read, lens, rater, existing, progress, log=log).rows
@@ -86,7 +87,7 @@ def rate_exemplars(
 
 def against_exemplars(lake: Lake, lens: Lens, raters: Mapping[str, str]) -> list[AgainstExemplars]:
     """How each of the raters (id -> name to show) scored the lens's exemplars; those that never did are left out."""
-    known = {_digest(exemplar.text): exemplar.score for exemplar in lens.used_for("check")}
+    known = {_digest(exemplar): exemplar.score for exemplar in lens.used_for("check")}
     rows = (
         lake.scan(EXEMPLAR_RATINGS.of(lens.name), {"rater": list(raters)})
         .filter(pl.col("lens_version") == lens.version)
@@ -161,5 +162,8 @@ def names_of(lake: Lake, lens: Lens, known: Mapping[str, str]) -> dict[str, str]
     return {**known, **{rater: rater for rater in there if rater not in known}}
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _digest(exemplar: Exemplar) -> str:
+    content = exemplar.text
+    if exemplar.fields:
+        content += "\n" + json.dumps(exemplar.fields, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]

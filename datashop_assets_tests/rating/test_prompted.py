@@ -226,11 +226,13 @@ class TestExpectedScore:
 
 
 class TestIdentity:
-    @pytest.mark.parametrize("change", [{"temperature": 0.2}, {"top_p": 0.5}, {"max_tokens": 20}, {"attempts": 1}])
+    @pytest.mark.parametrize(
+        "change", [{"temperature": 0.2}, {"top_p": 0.5}, {"max_tokens": 20}, {"attempts": 1}, {"answers": "anew"}]
+    )
     def test_what_decides_an_answer_makes_another_rater(self, change: dict[str, Any]) -> None:
         assert rater(lambda _: GOOD, **change).id != rater(lambda _: GOOD).id
 
-    @pytest.mark.parametrize("change", [{"timeout_s": 9}, {"parallel": 64}, {"answers": "anew"}, {"threads": 2}])
+    @pytest.mark.parametrize("change", [{"timeout_s": 9}, {"parallel": 64}, {"answers": ""}, {"threads": 2}])
     def test_where_and_how_fast_it_runs_does_not(self, change: dict[str, Any]) -> None:
         assert rater(lambda _: GOOD, **change).id == rater(lambda _: GOOD).id
 

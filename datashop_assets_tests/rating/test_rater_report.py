@@ -1,16 +1,21 @@
 """What is known of raters: how they follow the exemplars, asked once, and each other, on what both judged."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 import yaml
 
+from datashop_assets.graph import SHIPPED_LENSES
 from datashop_assets.rating.lens import Exemplar, Lens
+from datashop_assets.rating.lens_folder import load_lenses
 from datashop_assets.rating.rater_report import against_exemplars, pairs, rate_exemplars
 from datashop_assets.records import ANNOTATIONS, EXEMPLAR_RATINGS
+from datashop_assets_tests.rating.asking import rater
 from datashop_assets_tests.rating.lens_for_tests import small_lens
 from datashop_assets_tests.worlds import World, document, metadata_of, worth
 from resources.lake import DeltaLake
@@ -36,10 +41,11 @@ def lake(tmp_path: Path) -> DeltaLake:
 def ask(lake: DeltaLake, tmp_path: Path) -> Ask:
     """Has a rater rate the exemplars of a lens; returns what it was asked."""
 
-    def ask(rater: ScriptedRater, lens: Lens = LENS) -> list[str]:
-        rater.asked.clear()
+    def ask(rater: Any, lens: Lens = LENS) -> list[str]:
+        asked = rater.asked if isinstance(rater, ScriptedRater) else []
+        asked.clear()
         rate_exemplars(lake, lens, rater, lambda *parts: FolderProgress(tmp_path.joinpath(*parts)), {}, lambda _: None)
-        return rater.asked
+        return asked
 
     return ask
 
@@ -60,6 +66,21 @@ def test_what_failed_is_asked_again_and_the_rest_stays(lake: DeltaLake, ask: Ask
     assert ask(ScriptedRater(known)) == ["check 3"]
     (after,) = against_exemplars(lake, LENS, {"scripted": "served"})
     assert (after.failed, len(after.given)) == (0, 12)
+
+
+@pytest.mark.parametrize("name", ["instruction_following", "sft_quality", "educational_value"])
+def test_exemplars_are_shown_to_a_rater_as_its_documents_are(lake: DeltaLake, ask: Ask, name: str) -> None:
+    lens = load_lenses([SHIPPED_LENSES]).lenses[name]
+    scores = {each.name: each.low + 1 for each in lens.criteria} or {"score": lens.low + 1}
+    answer = json.dumps({"rationale": "as it is"} | scores)
+    judge = rater(lambda _: answer)
+    ask(judge, lens)
+    (found,) = against_exemplars(lake, lens, {judge.id: "scripted"})
+    assert (len(found.given), found.failed) == (len(lens.used_for("check")), 0)
+    shown = [question.messages[-1]["content"] for question in judge.model.asked]
+    for exemplar in lens.used_for("check"):
+        for line in filter(None, exemplar.text.splitlines()):
+            assert any(line in message for message in shown)
 
 
 def test_raters_are_measured_by_the_known_scores_and_shown_by_name(lake: DeltaLake, ask: Ask) -> None:

@@ -18,7 +18,7 @@ class ChatServer:
     """`script(document, nth time that it is asked)` gives status and body; `requests` keeps what was asked.
 
     A body of bytes is sent as it is. DROPPED closes the connection instead of answering, CUT in the middle of an
-    answer. `tokens` are what a vLLM server's /tokenize gives for a text.
+    answer. `tokens` are what a vLLM server's /tokenize gives for a text; where it has none, its error quotes the key.
     """
 
     script: Script
@@ -65,7 +65,8 @@ def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/tokenize":
-                self.reply(*((200, {"tokens": server.tokens(body["prompt"])}) if server.tokens else (404, {})))
+                quoting = fails(404, f"no such page for {self.headers['Authorization']}")
+                self.reply(*((200, {"tokens": server.tokens(body["prompt"])}) if server.tokens else quoting))
                 return
             document = body["messages"][-1]["content"].removeprefix("Rate: ")
             with server.lock:

@@ -124,6 +124,18 @@ def test_a_key_that_the_server_quotes_is_not_kept(monkeypatch: pytest.MonkeyPatc
     assert "sk-very-secret" not in str(judgement)
 
 
+def test_a_key_that_the_tokenizer_of_a_server_quotes_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TEST_RATER_KEY", "sk-very-secret")
+    lens = replace(LENS, mode="expected_score")
+    with serving(lambda *_: FOUR) as server, pytest.raises(RaterRefusedError, match="gives no probabilities"):
+        list(rater(server, backend="vllm").rate(lens, documents(["x"])))
+    assert "does not tell the tokens of the levels" in caplog.text
+    assert "no such page" in caplog.text
+    assert "sk-very-secret" not in caplog.text
+
+
 def test_an_endpoint_that_dies_ends_the_run_before_documents_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 0)
     with serving(lambda *_: fails(502, "no worker") if server.models_status == 502 else FOUR) as server:

@@ -238,7 +238,9 @@ class OpenAIChatModel:
             try:
                 tokens = self.client.post(url, cast_to=object, body=body)["tokens"]
             except (openai.APIStatusError, KeyError, TypeError) as error:
-                log.warning("%s does not tell the tokens of the levels (%s); the likeliest count", url, error)
+                log.warning(
+                    "%s does not tell the tokens of the levels (%s); the likeliest count", url, self.masked(str(error))
+                )
                 return []
             if len(tokens) == 1:
                 found += tokens
