@@ -239,7 +239,7 @@ def figures(done: Mapping[str, Sequence[Round]], lens: Lens) -> dict[str, float 
         pairs = zip(done[name], done[base], strict=False)
         told[f"speedup_{name}_over_{base}"] = _median([first.rate / second.rate for first, second in pairs])
     for name, other in COMPARED:
-        pair = (done[name][0].judgements, done[other][0].judgements) if done[name] else ([], [])
+        pair = (done[name][0].judgements, done[other][0].judgements) if done[name] and done[other] else ([], [])
         scores = ((one.score, another.score) for one, another in zip(*pair, strict=True))
         both = [(a, b) for a, b in scores if a is not None and b is not None]
         told[f"agreement_documents_{name}_{other}"] = len(both)
@@ -255,7 +255,7 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return round(statistics.fmean(values), 2) if values else None
+    return round(statistics.fmean(values), 2) if len(values) >= FEWEST_DOCUMENTS else None
 
 
 def table(done: Mapping[str, Sequence[Round]]) -> Iterator[str]:

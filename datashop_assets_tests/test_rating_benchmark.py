@@ -26,13 +26,17 @@ def test_rates_and_ratios_need_five_rounds_and_agreement_twenty_documents() -> N
     assert few["speedup_concurrent_over_sequential"] is None
     assert few["within_one_score_only_expected_score"] is None
 
+    assert few["decoded_tokens_per_rating_sequential"] is None
+    assert few["failed_share_sequential"] is None
 
-def test_a_way_that_was_not_measured_has_no_figures() -> None:
+
+@pytest.mark.parametrize("way", [way.name for way in WAYS])
+def test_a_way_that_was_not_measured_has_no_figures(way: str) -> None:
     done = {way.name: rounds(FEWEST_ROUNDS, FEWEST_DOCUMENTS, 10.0) for way in WAYS}
-    told = figures({**done, "concurrent": []}, small_lens())
-    assert told["ratings_per_s_concurrent"] is None
-    assert told["decoded_tokens_per_rating_concurrent"] is None
-    assert told["speedup_prefix_cached_over_concurrent"] is None
+    told = figures({**done, way: []}, small_lens())
+    without = {name for name, value in told.items() if value is None}
+    assert {f"{figure}_{way}" for figure in ("ratings_per_s", "decoded_tokens_per_rating", "failed_share")} <= without
+    assert {name for name in told if name.startswith(("speedup", "exact")) and way in name} <= without
 
 
 def test_documents_that_failed_in_either_way_do_not_count_as_agreement() -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import dagster as dg
 from filelock import FileLock, Timeout
+from sqlalchemy.exc import OperationalError
 
 from datashop_assets.automation.sensors import register_and_add_partitions
 from datashop_assets.corpus.registry import active_shards
@@ -184,6 +185,11 @@ def main() -> int:
         say(f"another demo is at work in {profile.home}; wait for it, or set DATASHOP_HOME to another folder")
     except HarvestError as error:
         say(f"the demo's texts cannot be harvested: {error}")
+    except OperationalError as error:
+        say(
+            f"Dagster cannot use its storage in {os.environ['DAGSTER_HOME']} ({error.orig}): is the disk full, or is "
+            "another process at work there? Mend that and run this again; what was committed stays"
+        )
     return 1
 
 

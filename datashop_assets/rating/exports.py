@@ -17,7 +17,7 @@ from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS
 from datashop_assets.seams import Lake
 
-# Columns of an exported rating, in order. The text comes last, and only where it is asked for.
+# Columns of an exported rating, in order. What was judged comes last, and only where it is asked for.
 EXPORTED = [
     "lens",
     "dataset",
@@ -37,6 +37,7 @@ EXPORTED = [
     "lens_version",
     "rated_at",
 ]
+JUDGED = ["text", "fields"]
 ENDINGS = (".jsonl", ".parquet")
 
 
@@ -48,11 +49,12 @@ def rating_frames(
     every_version: bool = False,
     with_text: bool = False,
 ) -> Iterator[pl.DataFrame]:
-    """The annotations of the lens, shard by shard, with their documents' dataset, source and (asked for) `text`.
+    """The annotations of the lens, shard by shard, with their documents' dataset, source and (asked for) `text` and
+    `fields`.
 
     Failed judgements are rows as well. Of earlier versions of the lens only with `every_version`; of all raters where
-    none is named. A rating whose document is gone, or has another text by now, stays, with null `dataset`, `source`
-    and `text`; its shard, id and text_sha still say what was rated.
+    none is named. A rating whose document is gone, or has another text by now, stays, with null `dataset`, `source`,
+    `text` and `fields`; its shard, id and text_sha still say what was rated.
     """
     ratings = ANNOTATIONS.of(lens.name)
     cells = lake.cells(ratings)
@@ -62,12 +64,12 @@ def rating_frames(
             rows = rows.filter(pl.col("rater").is_in(list(raters)))
         if not every_version:
             rows = rows.filter(pl.col("lens_version") == lens.version)
-        columns = ["id", "text_sha", "dataset", "source", *(["text"] if with_text else [])]
+        columns = ["id", "text_sha", "dataset", "source", *(JUDGED if with_text else [])]
         documents = lake.scan(DOCUMENTS, {"shard": [shard]}).select(columns)
         frame = (
             rows.join(documents, on=["id", "text_sha"], how="left")
             .with_columns(lens=pl.lit(lens.name))
-            .select([*EXPORTED, *(["text"] if with_text else [])])
+            .select([*EXPORTED, *(JUDGED if with_text else [])])
             .sort("id", "rater", "rated_at")
             .collect()
         )
@@ -76,11 +78,14 @@ def rating_frames(
 
 
 def as_record(row: dict[str, Any]) -> dict[str, Any]:
-    """An exported row as JSON shows it: criteria as `{name: score}`, labels as `{set: [labels]}`, times in ISO 8601."""
+    """An exported row as JSON shows it: criteria as `{name: score}`, labels as `{set: [labels]}`, times in ISO 8601,
+    and the fields of a record as they were."""
     labels: dict[str, list[str]] = {}
     for label in row["labels"] or []:
         labels.setdefault(label["set"], []).append(label["label"])
+    fields = {"fields": json.loads(row["fields"] or "null")} if "fields" in row else {}
     return row | {
+        **fields,
         "criteria": {criterion["name"]: criterion["score"] for criterion in row["criteria"] or []},
         "labels": labels,
         "rated_at": row["rated_at"].isoformat(),
@@ -126,7 +131,7 @@ def _write_jsonl(frames: Iterator[pl.DataFrame], file: Path) -> int:
 
 def _write_parquet(frames: Iterator[pl.DataFrame], file: Path, with_text: bool) -> int:
     columns = {**DOCUMENTS.columns, **ANNOTATIONS.columns, "lens": pl.String}
-    empty = pl.DataFrame(schema={name: columns[name] for name in [*EXPORTED, *(["text"] if with_text else [])]})
+    empty = pl.DataFrame(schema={name: columns[name] for name in [*EXPORTED, *(JUDGED if with_text else [])]})
     count = 0
     with pq.ParquetWriter(file, empty.to_arrow().schema, compression="zstd") as writer:
         for frame in frames:

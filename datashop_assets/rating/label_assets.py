@@ -30,6 +30,7 @@ from datashop_assets.partitions import (
 from datashop_assets.plots import share_bars, share_map
 from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, Staging, rate_partitions, rated_asset
 from datashop_assets.rating.exports import write_csv
+from datashop_assets.rating.label_agreement import label_pair_table, label_pairs
 from datashop_assets.rating.labels import (
     DISTRIBUTION,
     distribution,
@@ -41,6 +42,7 @@ from datashop_assets.rating.labels import (
     top,
 )
 from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.rater_report import names_of
 from datashop_assets.seams import Lake
 
 LABEL_BUDGET_CHECK = "labelling_budgets_sufficed"
@@ -113,7 +115,7 @@ def label_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         tags=CPU,
         description=(
             "How often each label of a label lens is given: over all datasets, by dataset and by source, with "
-            "intervals. Labels that hardly occur show where more data is needed."
+            "intervals. Labels that hardly occur show where more data is needed. With several raters, how they agree."
         ),
     )
     @plain_failures
@@ -130,6 +132,8 @@ def label_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         shares = distribution(judged, lens)
         file = write_csv(shares, summaries / lens.name / "labels.csv")
         facts = report_facts(judged, shares, lens, config.top)
+        names = {raters(name).id: name for name in graph.settings(lens.name).all_raters}
+        facts["raters with each other"] = table(label_pair_table(label_pairs(lake, lens, names_of(lake, lens, names))))
         return dg.MaterializeResult(metadata={"rater": rater, "csv": dg.MetadataValue.path(file), **facts})
 
     return [document_labels, label_report]

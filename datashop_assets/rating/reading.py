@@ -29,7 +29,7 @@ def read_documents(
 
     Raises LookupError where one of them is not in the shard at that version.
     """
-    columns = ["id", "text", *(["fields"] if "fields" in DOCUMENTS.columns else [])]
+    columns = ["id", "text", "fields"]
     slices = wanted.select("id", part=(pl.col("chars").cum_sum() - pl.col("chars")) // slice_chars)
     for ids in slices.partition_by("part", maintain_order=True):
         rows = (
@@ -43,4 +43,4 @@ def read_documents(
             gone = found.filter(pl.col("text").is_null())["id"][0]
             raise LookupError(f"document {gone} of shard {shard} is not in table version {version} any more")
         for row in found.iter_rows(named=True):
-            yield Document(row["text"], json.loads(row["fields"]) if row.get("fields") else {})
+            yield Document(row["text"], json.loads(row["fields"]) if row["fields"] else {})

@@ -15,7 +15,7 @@ from datashop_assets.rating.imports import ImportReport, Origin, import_ratings
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import labelled
 from datashop_assets.rating.rating_files import RatingFileError
-from datashop_assets.records import ANNOTATIONS
+from datashop_assets.records import ANNOTATIONS, DOCUMENTS
 from datashop_assets_tests.rating.rated_lakes import (
     LINEAGE,
     TEXTS,
@@ -324,6 +324,18 @@ def test_an_export_has_all_raters_and_failures_and_only_todays_lens(lake: DeltaL
     assert export_ratings(lake, LENS, out, raters=["r2"], with_text=True) == 1
     row = json.loads(out.read_text())
     assert (row["dataset"], row["source"], row["text"]) == ("books", "books.org", TEXTS["books-0"]["b1"])
+
+
+def test_a_records_fields_are_exported_as_they_were(lake: DeltaLake, tmp_path: Path) -> None:
+    fields = {"instruction": "Add é.", "messages": [{"role": "user", "content": "hi"}]}
+    rows = lake.read(DOCUMENTS).filter(shard="books-0").with_columns(
+        fields=pl.when(id="b1").then(pl.lit(json.dumps(fields))), version=pl.lit("w")
+    )  # fmt: skip
+    lake.commit(DOCUMENTS, rows, [{"shard": "books-0", "version": "w"}], LINEAGE)
+    annotate(lake, LENS, [("books-0", "b1", {"score": 2.0}), ("books-0", "b2", {"score": 1.0})])
+    export_ratings(lake, LENS, tmp_path / "out.jsonl", with_text=True)
+    shown = [json.loads(line)["fields"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert shown == [fields, None]
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])

@@ -98,6 +98,17 @@ def test_the_report_shows_shares_pictures_and_writes_them(labelled: World) -> No
     assert "neither" in facts["shares (dataset)"]
 
 
+def test_raters_of_labels_are_compared_on_what_both_labelled(labelled: World) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 6, "also_rated_by": ["other"]}
+    labelled.change_project(lenses={**LENSES, "topics": lens})
+    labelled.raters["other"].judge = lambda text: parity(text) | {"uses": ()}
+    labelled.run("label_documents", "topics")
+    facts = metadata_of(labelled.run("report_labels", "topics"), "label_report")["topics"]
+    _, _, domains, uses = facts["raters with each other"].splitlines()
+    assert "| domains | 12 | 1.000" in domains
+    assert "| uses | 12 | 0." in uses
+
+
 def test_a_report_before_anything_is_labelled_says_what_to_do(world: World) -> None:
     write_label_lens(world.folder / "lenses")
     world.change_project(lenses=LENSES)
