@@ -18,15 +18,24 @@ Fault = Literal["unparsable_answer", "missing_criterion", "ambiguous_answer", "o
 
 # What a model writes, folded, where it means that no label of a set fits.
 NO_MATCH = frozenset({"", "none", "no match", "sin coincidencia"})
-# After a criterion's name: `: 4`, `** = 4`, `" : 4`, ` is 4/5`; then what makes it doubtful: another top, or a range.
+# After a criterion's name: `: 4`, `** = 4`, ` is 4/5`, `: 4 out of 5`.
 VALUE = (
-    r"[\"'*\s]*(?:[:=]|\bis\b)[\"'*\s]*(?P<value>-?\d+(?:\.\d+)?)"
-    r"(?:\s*/\s*(?P<top>\d+))?(?P<range>\s*(?:-|–|to|or)\s*\d)?"
+    r"[\"'`*\s]*(?:[:=]|\bis\b)[\"'`*\s]*(?P<value>-?\d+(?:\.\d+)?)"
+    r"(?:(?:\s*/\s*|\s+(?:out\s+of|of|de|sobre)\s+)(?P<top>\d+))?"
 )
+# What may stand between the beginning of a sentence and a criterion's name; the words of the lens's name too.
+LEADS = (
+    "the", "its", "this", "my", "and", "but", "so", "thus", "hence", "therefore", "overall", "final", "total",
+    "assigned", "educational",
+)  # fmt: skip
+SENTENCE = r"(?:\A[\s*#>,;-]*|[.!?;]\s+[*#]*|(?:\.\.\.|…)\s*)"
 # A mark between quotes speaks of the document: `it ends with "Score: 5"`. In `"score": 5` the key alone is quoted.
 QUOTES = "\"'`“”‘’«»"
+CLOSING = rf"[*_)\]{QUOTES}]*"
+NUMBER = re.compile(r"\s*-?\d+(?:\.\d+)?\s*", re.ASCII)
+THOUGHT = re.compile("</think>")
 FENCE = re.compile(r"\A\s*```\w*\n(.*)\n\s*```\s*\Z", re.DOTALL)
-OPENING = re.compile(r"\{\s*[\"}]")
+OPENING = re.compile(r"\{\s*[\"'}]")
 MOST_BROKEN = 20  # objects that are none; each costs a reading of the rest of the answer
 # Strings are kept whole; outside of them a comma before a closing bracket is dropped.
 TRAILING_COMMA = re.compile(r"(\"(?:[^\"\\]|\\.)*\")|,(?=\s*[}\]])", re.DOTALL)
@@ -69,18 +78,25 @@ def parse_answer(text: str, lens: Lens, mode: Mode) -> Answer:
     """Read an answer: its outermost JSON objects and, outside of them, marks such as `Clarity: 4`.
 
     What a model only quotes (within a JSON string, a nested object, or between quotation marks) is no claim of its own.
-    Claims that contradict each other leave doubt, whichever came last: a document may be echoed after the verdict as
-    well as before it. A score may have decimals; none is ever clipped or rounded. Faults:
+    A mark is a plain claim where it begins a line or a sentence, but for a few words such as `The final`, and its
+    number ends one; `/5` or `out of 5` may follow the number. A mark elsewhere, or with more behind its number, leaves
+    doubt.
+    Claims that contradict each other leave doubt too, whichever came last: a document may be echoed after the verdict
+    as well as before it. A score may have decimals, after a point; none is ever clipped or rounded. Faults:
 
-    `unparsable_answer`: there is no claim at all. `missing_criterion`: of some criterion or label set there is none.
-    `ambiguous_answer`: claims differ, or a score is no plain number, or a range, or its denominator is not the top of
-    its scale. `off_scale`: a number below or above it. `unknown_label`: a label that the set does not hold.
+    `unparsable_answer`: there is no claim at all, or an object that begins a line, or never ends, cannot be read.
+    `missing_criterion`: of some criterion or label set there is no claim. `ambiguous_answer`: claims differ, or one is
+    in doubt, or is no plain number, or its denominator is not the top of its scale. `off_scale`: a number below or
+    above it. `unknown_label`: a label that the set does not hold.
     """
     said = _own_words(text)
     found, prose = _objects(said)
+    if prose is None:
+        return Answer(fault="unparsable_answer", rationale=_rationale([], said, mode))
+    claimed = [pairs for _, _, pairs in found]
     if lens.kind == "label":
-        return _labels(found, prose, lens, mode)
-    return _scores(found, prose, lens, mode)
+        return _labels(claimed, prose, lens, mode)
+    return _scores(claimed, prose, lens, mode)
 
 
 @dataclass(frozen=True)
@@ -90,32 +106,46 @@ class _Pairs:
     items: tuple[tuple[str, Any], ...]
 
 
+# Where an object begins and ends in the text, and what it says.
+_Found = list[tuple[int, int, _Pairs]]
+
+
 def _own_words(text: str) -> str:
     """The answer without the thinking before it and the code fence around it."""
-    said = text.rpartition("</think>")[2]
+    ends = [found.end() for found in THOUGHT.finditer(text)]
+    if ends:
+        # An object's strings may speak of the tag.
+        objects, _ = _objects(text)
+        ends = [end for end in ends if not any(begun < end <= ended for begun, ended, _ in objects)]
+    said = text[ends[-1] :] if ends else text
     fenced = FENCE.match(said)
     return fenced[1] if fenced else said
 
 
-def _objects(text: str) -> tuple[list[_Pairs], str]:
-    """The outermost JSON objects in the text, in order, and the text without them."""
-    found: list[_Pairs] = []
+def _objects(text: str) -> tuple[_Found, str | None]:
+    """The outermost JSON objects in the text, in order, and the text without them; None for it where an object was
+    begun that cannot be read: what stands in its strings and what behind it cannot be told apart."""
+    found: _Found = []
     prose: list[str] = []
     begun = end = broken = 0
+    unread = False
     while broken < MOST_BROKEN and (opening := OPENING.search(text, end)):
-        value, end = _decoded(text, opening.start())
+        start = opening.start()
+        value, end = _decoded(text, start)
         if value is None:
             broken += 1
+            begins_line = not text[text.rfind("\n", 0, start) + 1 : start].strip()
+            unread = unread or begins_line or text.count("{", start) > text.count("}", start)
         else:
-            found.append(value)
-            prose.append(text[begun : opening.start()])
+            found.append((start, end, value))
+            prose.append(text[begun:start])
             begun = end
-    return found, "\n".join([*prose, text[begun:]])
+    return found, None if unread else "\n".join([*prose, text[begun:]])
 
 
 def _decoded(text: str, start: int) -> tuple[_Pairs | None, int]:
-    """The object that begins at `start`, if it is one, and where to read on."""
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=lambda pairs: _Pairs(tuple(pairs)))
+    """The object that begins at `start`, if it is one, and where to read on. Its numbers are floats, however long."""
+    decoder = json.JSONDecoder(strict=False, parse_int=float, object_pairs_hook=lambda pairs: _Pairs(tuple(pairs)))
     try:
         return decoder.raw_decode(text, start)
     except (ValueError, RecursionError):
@@ -166,14 +196,14 @@ def _scores(found: list[_Pairs], prose: str, lens: Lens, mode: Mode) -> Answer:
     names = {criterion.name: criterion.name for criterion in lens.asked}
     if len(names) == 1:
         names["score"] = lens.overall.name  # whatever its only criterion is called, a model says "score"
-    marks = [mark for mark in _marks(names).finditer(prose) if not _quoted(mark, prose)]
+    marks = _marks(prose, names, lens)
     claims: dict[str, list[Any]] = {}
     for name, values in _claims(found, names).items():
         claims.setdefault(names[name], []).extend(values)
     by_key = {_key(name): criterion for name, criterion in names.items()}
     for mark in marks:
-        claims.setdefault(by_key[_key(mark["name"])], []).append(mark)
-    rationale = _rationale(found, prose[: marks[-1].start()] if marks else prose, mode)
+        claims.setdefault(by_key[_key(mark.name)], []).append(mark)
+    rationale = _rationale(found, prose[: marks[-1].start] if marks else prose, mode)
     if not claims:
         return Answer(fault="unparsable_answer", rationale=rationale)
     if len(claims) < len(lens.asked):
@@ -190,31 +220,50 @@ def _scores(found: list[_Pairs], prose: str, lens: Lens, mode: Mode) -> Answer:
     return Answer(criteria, rationale=rationale)
 
 
-def _marks(names: Iterable[str]) -> re.Pattern[str]:
-    """Finds `name: n` in prose. The longest name first: "code quality: 3" says nothing of "quality"."""
+@dataclass(frozen=True)
+class _Mark:
+    """`name: value/top` in prose; `plain` where nothing around it leaves a doubt that it is a claim of that number."""
+
+    name: str
+    value: str
+    top: str | None
+    plain: bool
+    start: int
+
+
+def _marks(prose: str, names: Iterable[str], lens: Lens) -> list[_Mark]:
+    """The marks of these names, without those between quotes."""
+    # The longest name first: "code quality: 3" says nothing of "quality".
     spelled = (re.sub(r"[\s_-]+", r"[\\s_-]+", re.escape(name)) for name in sorted(names, key=len, reverse=True))
-    return re.compile(rf"\b(?P<name>{'|'.join(spelled)})\b{VALUE}", re.IGNORECASE)
-
-
-def _quoted(mark: re.Match[str], prose: str) -> bool:
-    before, after = prose[: mark.start()].rstrip(" "), prose[mark.end() :].lstrip(" .!")
-    return before[-1:] in QUOTES and after[:1] in QUOTES and bool(before) and bool(after)
+    pattern = rf"(?P<quote>[\"'`]?)\b(?P<name>{'|'.join(spelled)})\b(?P=quote){VALUE}"
+    leads = "|".join(map(re.escape, {*LEADS, *re.split(r"[\s_-]+", lens.name)}))
+    before = re.compile(rf"{SENTENCE}(?:(?:{leads}),?\s+)*\**\Z", re.IGNORECASE)
+    after = re.compile(rf"{CLOSING}(?:[.;!]{CLOSING}(?!\S)|,?\s*(?:(?:{leads}),?\s+)*\**\Z)", re.IGNORECASE)
+    found = list(re.finditer(pattern, prose, re.IGNORECASE))
+    marks = []
+    # Several may share a line: what is around a mark ends where its neighbours begin.
+    for last, mark, following in zip([None, *found], found, [*found[1:], None], strict=False):
+        lead = prose[last.end() if last else 0 : mark.start()]
+        lead = lead.rpartition("\n")[2] if not last or "\n" in lead else lead.lstrip(f"*{QUOTES}")
+        rest = prose[mark.end() : following.start() if following else None].partition("\n")[0]
+        opened, closed = lead.rstrip(" ")[-1:], rest.lstrip(" .!")[:1]
+        if opened and closed and opened in QUOTES and closed in QUOTES:
+            continue
+        plain = bool(before.search(lead) and after.match(rest))
+        marks.append(_Mark(mark["name"], mark["value"], mark["top"], plain, mark.start()))
+    return marks
 
 
 def _number(claim: Any, criterion: Criterion) -> float | None:
     """The number that a claim is, or None where that is in doubt."""
-    if isinstance(claim, re.Match):
-        if claim["range"] or (claim["top"] and float(claim["top"]) != criterion.high):
+    if isinstance(claim, _Mark):
+        if not claim.plain or (claim.top and float(claim.top) != criterion.high):
             return None
-        return float(claim["value"])
-    if isinstance(claim, str):
-        try:
-            claim = float(claim)
-        except ValueError:
-            return None
-    if isinstance(claim, bool) or not isinstance(claim, int | float) or claim != claim:
-        return None
-    return float(claim)
+        return float(claim.value)
+    if isinstance(claim, str) and NUMBER.fullmatch(claim):
+        return float(claim)
+    # The decoder makes floats of all numbers.
+    return claim if isinstance(claim, float) and claim == claim else None
 
 
 def _labels(found: list[_Pairs], prose: str, lens: Lens, mode: Mode) -> Answer:

@@ -39,6 +39,19 @@ LABELS = replace(
         pytest.param("Its score is 3/5.", 3, id="a marker, out of the top"),
         pytest.param('<think>Is its score: 2? No.</think>{"score": 3}', 3, id="thinking aloud before"),
         pytest.param('{"Score": 2.5}', 2.5, id="half a point, another case"),
+        pytest.param("Score: 4", 4, id="a mark alone"),
+        pytest.param("**Score: 4.**", 4, id="a mark in bold, with its full stop"),
+        pytest.param("### Score\n\nScore:\n4\n", 4, id="below a heading, on a line of its own"),
+        pytest.param("Educational score: 4/5", 4, id="FineWeb-Edu's word, out of the top"),
+        pytest.param("It explains, with examples. Educational score:  4", 4, id="FineWeb-Edu's, after its sentences"),
+        pytest.param("...Educational score:  4", 4, id="FineWeb-Edu's, after an ellipsis"),
+        pytest.param("Score: 4 out of 5", 4, id="out of the top, in words"),
+        pytest.param("Score: 4 de 5.", 4, id="out of the top, in Spanish"),
+        pytest.param("- Score: 4.5", 4.5, id="half a point, in a list"),
+        pytest.param("Clear.\nWell made.\n\nTherefore, the final score is 4.\n", 4, id="reasons, then a last line"),
+        pytest.param('The `{"a": b}` in it is fine.\nScore: 4', 4, id="braces of the document in a sentence"),
+        pytest.param('{"score": 1, "rationale": "it has </think> Score: 5"}', 1, id="the end of thinking in a string"),
+        pytest.param('<think>Rather {"score": 2}? No.</think>{"score": 3}', 3, id="an object in the thinking"),
     ],
 )
 def test_plain_answers_are_read(text: str, score: float) -> None:
@@ -57,9 +70,20 @@ def test_plain_answers_are_read(text: str, score: float) -> None:
         pytest.param('{"score": 7}', "off_scale", id="above the scale"),
         pytest.param('{"score": 1e999}', "off_scale", id="infinite"),
         pytest.param('{"score": ' + "9" * 5000 + "}", "off_scale", id="five thousand digits"),
+        pytest.param('{"score": 1' + "0" * 400 + "}", "off_scale", id="an integer that no float holds"),
+        pytest.param("Score: " + "9" * 400, "off_scale", id="such an integer in a mark"),
         pytest.param("Score: -1", "off_scale", id="below the scale"),
         pytest.param("Score: 8/10", "ambiguous_answer", id="another scale"),
         pytest.param("Score: 4/10", "ambiguous_answer", id="another scale, number within ours"),
+        pytest.param("Score: 1 out of 10", "ambiguous_answer", id="another scale, in words"),
+        pytest.param("Score: 4,8 de 10", "ambiguous_answer", id="another scale and a decimal comma, in Spanish"),
+        pytest.param("score: 5 (on a scale to 100)", "ambiguous_answer", id="another scale, in brackets"),
+        pytest.param("score: 4%", "ambiguous_answer", id="a percentage"),
+        pytest.param("score: 3,5", "ambiguous_answer", id="a decimal comma"),
+        pytest.param("score: 2 -> 3", "ambiguous_answer", id="a change of mind"),
+        pytest.param("score: 4, maybe 3", "ambiguous_answer", id="a second thought"),
+        pytest.param("I would not give it Score: 5.", "ambiguous_answer", id="a denial"),
+        pytest.param('{"score": "1_0"}', "ambiguous_answer", id="a number as only programs write it"),
         pytest.param('{"score": null}', "ambiguous_answer", id="null"),
         pytest.param('{"score": true}', "ambiguous_answer", id="a boolean is no number"),
         pytest.param('{"score": "3 or 4"}', "ambiguous_answer", id="two numbers"),
@@ -89,6 +113,18 @@ def test_doubtful_answers_fail(text: str, fault: str) -> None:
         pytest.param('{"score": 1}\nThe document: {"score": 5}', "ambiguous_answer", id="JSON after the verdict"),
         pytest.param("Score: 5\n\nSo it says. Score: 1", "ambiguous_answer", id="a mark as its own words"),
         pytest.param('The document ends with "Score: 5".', "unparsable_answer", id="nothing but an echo"),
+        pytest.param(
+            "The document ends with the words Score: 5 and nothing else.",
+            "ambiguous_answer",
+            id="an echo in a sentence",
+        ),
+        pytest.param('"Score: 5. Great," it says.', "ambiguous_answer", id="an echo that begins a longer quotation"),
+        pytest.param('{"rationale": "the text says score: 5 and', "unparsable_answer", id="an echo in a broken object"),
+        pytest.param(
+            'Here:\n{"rationale": "it says\nScore: 5\n', "unparsable_answer", id="a broken object below words"
+        ),
+        pytest.param("{'rationale': 'it says\nScore: 5\n'}", "unparsable_answer", id="an object in Python's quotes"),
+        pytest.param('Here: {"rationale": {"score": 5}, "score', "unparsable_answer", id="nested in a broken object"),
     ],
 )
 def test_what_a_document_says_of_its_score_is_no_answer(text: str, read: float | str) -> None:
@@ -104,6 +140,8 @@ def test_what_a_document_says_of_its_score_is_no_answer(text: str, read: float |
         pytest.param(
             "Code quality: 2\n**Quality**: 4/5\nOverall = 7/10", (4, 2, 7), id="marks; one name holds another"
         ),
+        pytest.param("Quality: 4, code quality: 2/3 and overall: 7.", (4, 2, 7), id="marks on one line"),
+        pytest.param("Quality: 4, code quality: 2 or 3, overall: 7.", "ambiguous_answer", id="one of them a range"),
         pytest.param('{"quality": 4, "overall": 7}', "missing_criterion", id="one is missing"),
         pytest.param("Code quality: 2, overall: 7", "missing_criterion", id="a longer name is not the shorter one"),
         pytest.param('{"quality": 4, "code_quality": 4, "overall": 7}', "off_scale", id="on another one's scale"),
