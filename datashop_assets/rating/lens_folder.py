@@ -4,11 +4,12 @@ What belongs here: reading a folder's files, and saying where in them a fault li
 (`lens_header.py`), what a template may do (`templates.py`), rendering (`rendering.py`).
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -21,6 +22,7 @@ from datashop_assets.rating.lens import (
     LabelSet,
     Lens,
     LensError,
+    Mode,
 )
 from datashop_assets.rating.lens_header import Exemplars, Header
 from datashop_assets.rating.questions import QuestionError
@@ -36,7 +38,23 @@ LARGEST_FILE = 1_000_000
 DEEPEST = 20
 # libyaml reads the shipped lenses ten times faster; PyYAML has it in its wheels, and not everywhere.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Of a number; more is none that a lens has, and Python prints 4,300 digits at most.
+MOST_BITS = 64
 M = TypeVar("M", bound=BaseModel)
+
+
+class _Loader(LOADER):  # type: ignore[misc,valid-type]
+    """Says where a value stands that cannot be made: a date such as 2024-13-45, a number of thousands of digits."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=deep)
+            if isinstance(value, int) and value.bit_length() > MOST_BITS:
+                raise ValueError("the number is too long")
+        except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+            said = f"{str(node.value)[:40]!r} cannot be read: {error}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
+        return value
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,14 @@ def load_lenses(libraries: Sequence[Path]) -> Library:
 def load_lens(folder: Path) -> Lens:
     """Read one lens folder. Raises LensFolderError with all of its faults."""
     folder = folder.resolve()
+    try:
+        return _loaded(folder)
+    except OSError as error:
+        file = Path(error.filename or folder)
+        raise LensFolderError(folder.name, [LensFault(file, None, f"cannot be read: {error.strerror}")]) from error
+
+
+def _loaded(folder: Path) -> Lens:
     faults: list[LensFault] = []
     if not NAME.fullmatch(folder.name):
         faults.append(LensFault(folder, None, NAME_RULE))
@@ -123,12 +149,14 @@ def load_lens(folder: Path) -> Lens:
 
 
 def _rendering_faults(lens: Lens, folder: Path) -> Iterator[LensFault]:
-    """What shows only when something is asked: of a document that marks its place, and of the records to be rated."""
-    try:
-        messages(lens, placeholder(lens))
-    except LensError as error:
-        yield LensFault(folder, None, str(error))
-        return
+    """What shows only when something is asked: of a document that marks its place, in every mode that the project file
+    may choose, and of the records to be rated."""
+    for mode in get_args(Mode):
+        try:
+            messages(replace(lens, mode=mode), placeholder(lens))
+        except QuestionError as error:
+            yield LensFault(folder, None, str(error))
+            return
     for number, exemplar in enumerate(lens.exemplars, start=1):
         try:
             if exemplar.fields:
@@ -177,21 +205,28 @@ def _text(text: str | None, fields: Mapping[str, Any]) -> str:
 def _sources(folder: Path, faults: list[LensFault]) -> Iterator[tuple[str, str]]:
     """Every template of the folder by its path in it. A link that leads out of the folder is a fault."""
     for file in sorted(folder.rglob("*.jinja")):
-        if not file.resolve().is_relative_to(folder):
+        if not Path(os.path.realpath(file)).is_relative_to(folder):
             faults.append(LensFault(file, None, "leads out of the lens folder; copy the file into it"))
         elif (text := _content(file, faults)) is not None:
             yield file.relative_to(folder).as_posix(), text
 
 
 def _content(file: Path, faults: list[LensFault]) -> str | None:
-    if file.stat().st_size > LARGEST_FILE:
-        faults.append(LensFault(file, None, f"has more than {LARGEST_FILE:,} bytes"))
+    if not file.is_file():
+        faults.append(LensFault(file, None, "cannot be read: it is no file"))
         return None
     try:
-        return file.read_text(encoding="utf-8")
+        if file.stat().st_size > LARGEST_FILE:
+            faults.append(LensFault(file, None, f"has more than {LARGEST_FILE:,} bytes"))
+            return None
+        content = file.read_bytes()
+    except OSError as error:
+        faults.append(LensFault(file, None, f"cannot be read: {error.strerror or error}"))
+        return None
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        faults.append(LensFault(file, line, "is not UTF-8"))
+        faults.append(LensFault(file, content[: error.start].count(b"\n") + 1, "is not UTF-8"))
         return None
 
 
@@ -205,14 +240,14 @@ def _read(file: Path, model: type[M], faults: list[LensFault], header: Header | 
         found = list(_event_faults(text))
         node = None if found else yaml.compose(text, Loader=LOADER)
         found += _twice(node)
-        content = None if found else yaml.load(text, Loader=LOADER)
+        content = None if found else yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
         context = f" ({error.context})" if error.context else ""
         faults.append(LensFault(file, line, f"is not YAML: {error.problem}{context}"))
         return None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         faults.append(LensFault(file, None, f"is not YAML: {error}"))
         return None
     if found:

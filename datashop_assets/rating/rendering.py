@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError
 
 from datashop_assets.rating.judgement import Document
-from datashop_assets.rating.lens import Criterion, Exemplar, Lens, LensError
+from datashop_assets.rating.lens import Criterion, Exemplar, Lens
 from datashop_assets.rating.questions import QuestionError
-from datashop_assets.rating.templates import environment, literals, used_names
+from datashop_assets.rating.templates import LARGEST_PROMPT, environment, literals, used_names
 
 # What UTF-8 cannot say and what C strings end at: shown as the replacement character.
 UNSAYABLE = re.compile("[\x00\ud800-\udfff]")
@@ -35,10 +35,16 @@ CONTROL = (
     r"</?(?:s|bos|eos|pad|unk|think|tool_call|tool_response)>",
 )
 TAG = re.compile(r"</?\s*([A-Za-z][\w-]{0,63})\s*/?>")
+# Where a line begins and ends for a reader, which are more places than where `^` and `$` match; and the other white
+# space.
+BREAKS = r"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"
+BEGIN, END, SPACE = rf"(?:\A|(?<=[{BREAKS}]))", rf"(?=[{BREAKS}]|\Z)", rf"[^\S{BREAKS}]"
 # A line of the lens that is a heading or a rule could be taken for the lens's own when a document has it too.
-HEADING = re.compile(r"^[ \t]*(#{1,6}[ \t]\S.{0,200}|([-=*_~`\"'])\2{2,80})[ \t]*$", re.MULTILINE)
+HEADING = re.compile(rf"{BEGIN}{SPACE}*(#{{1,6}}{SPACE}\S[^{BREAKS}]{{0,200}}|([-=*_~`\"'])\2{{2,80}}){SPACE}*{END}")
 ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-ROLE_MARKER = re.compile(r"^(?=[ \t]{0,8}#{1,6}[ \t])", re.MULTILINE)
+ROLE_MARKER = re.compile(rf"{BEGIN}(?={SPACE}{{0,8}}#{{1,6}}{SPACE})")
+# A prompt holds what its lens says and its document so many times at most.
+MOST_SHOWN = 10
 
 # The keys of an answer are the same in every language.
 WORDS = {
@@ -66,19 +72,35 @@ WORDS = {
 def messages(lens: Lens, document: Document) -> list[dict[str, str]]:
     """The chat messages that ask about this document through the lens: `system`, where it says anything, and `user`.
 
-    Raises QuestionError with reason `missing_field` or `bad_field` where the document's fields are not what the lens
-    needs, and LensError where a template fails on these values although the folder's check passed it.
+    Raises QuestionError: with reason `missing_field` or `bad_field` where the document's fields are not what the lens
+    needs, with `template_failed` where a template fails on this document although the folder's check passed it, and
+    with `too_long` where a message is longer than LARGEST_PROMPT and MOST_SHOWN times the document.
     """
     sources = _sources(lens)
-    values = {name: _shown(lens, value) for name, value in _data(lens, document).items()} | _lens_values(lens)
+    data = {name: _shown(lens, value) for name, value in _data(lens, document).items()}
+    most = LARGEST_PROMPT + MOST_SHOWN * sum(len(value) for value in data.values())
+    values = data | _lens_values(lens)
     made = environment(sources)
     rendered = {}
     for role, name in (("system", "system.jinja"), ("user", "prompt.jinja")):
         try:
-            rendered[role] = made.get_template(name).render(values).strip()
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            raise LensError(f"lens {lens.name!r}: {name} cannot be rendered: {error}") from error
+            rendered[role] = _rendered(made.get_template(name), values, most).strip()
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            said = f"lens {lens.name!r}: {name} cannot be rendered: {error}"
+            raise QuestionError("template_failed", said) from error
     return [{"role": role, "content": said} for role, said in rendered.items() if said or role == "user"]
+
+
+def _rendered(template: Template, values: Mapping[str, Any], most: int) -> str:
+    """The template's text, measured while it grows."""
+    said: list[str] = []
+    size = 0
+    for piece in template.generate(values):
+        said.append(piece)
+        size += len(piece)
+        if size > most:
+            raise QuestionError("too_long", f"{template.name} makes more than {most:,} characters")
+    return "".join(said)
 
 
 def adapts_to_its_mode(lens: Lens) -> bool:
@@ -143,7 +165,7 @@ def neutral(text: str, lens: Lens) -> str:
 
 
 def _broken(marker: str) -> str:
-    start = len(marker) - len(marker.lstrip(" \t"))
+    start = len(marker) - len(marker.lstrip())
     return f"{marker[: start + 1]} {marker[start + 1 :]}"
 
 
@@ -157,8 +179,8 @@ def _markers(sources: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     if tags:
         wanted.append(rf"<\s{{0,8}}/?\s{{0,8}}(?:{'|'.join(tags)})(?=[\s/>])")
     if headings:
-        wanted.append(rf"^[ \t]{{0,8}}(?:{'|'.join(headings)})[ \t]*$")
-    return re.compile("|".join(wanted), re.IGNORECASE | re.MULTILINE)
+        wanted.append(rf"{BEGIN}{SPACE}{{0,8}}(?:{'|'.join(headings)}){SPACE}*{END}")
+    return re.compile("|".join(wanted), re.IGNORECASE)
 
 
 def _sources(lens: Lens) -> tuple[tuple[str, str], ...]:

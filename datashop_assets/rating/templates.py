@@ -3,14 +3,16 @@
 What belongs here: the sandboxed Jinja environment, and the check of template sources against an allow-list of syntax.
 What does not: the values and the finished messages (`rendering.py`), reading files (`lens_folder.py`).
 
-The sandbox alone lets a template spin or fill the memory (`{{ "x" * 10**9 }}`, loops in loops over the document). Here
-neither can be written: nothing is called or multiplied, nothing is assigned, loops go over the lens's own lists and two
-deep, and includes are spelt out and do not go in circles. Work is bounded by the size of the folder.
+The sandbox alone lets a template spin or fill the memory (`{{ "x" * 10**9 }}`, loops in loops over the document), some
+of it when it is only compiled, as Jinja works out what is constant. So sources are checked before they are compiled:
+nothing is called or multiplied, nothing is assigned, filters that lengthen a text do not stand upon themselves, loops
+go over the lens's own lists and two deep, and includes are spelt out and do not go in circles. What is rendered is
+measured besides (`rendering.py`). And what would fail for some documents and not for others (`document[6]`) is refused.
 """
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from functools import lru_cache
 
 from jinja2 import DictLoader, StrictUndefined, TemplateSyntaxError, nodes
@@ -22,28 +24,40 @@ Fault = tuple[str, int | None, str]
 ENTRIES = ("system.jinja", "prompt.jinja")
 # What loops may go over; everything else that a template is given is text or a number.
 LISTS = ("criteria", "label_sets", "examples")
+LISTS_INSIDE = ("anchors", "labels")
 LOOPS_DEEP = 2
 # Of anything in anything. Jinja and Python take a few hundred before they give up, in their own ways.
 DEEPEST = 50
+# Of values, operators and constants in one expression, which makes one text before anybody measures it.
+WIDEST = 100
 # Of one message, includes counted as often as they are included. Longer prompts than this no model reads.
 LARGEST_PROMPT = 400_000
-FILTERS = (
-    "lower",
-    "upper",
-    "title",
-    "capitalize",
-    "trim",
-    "length",
-    "first",
-    "last",
-    "join",
-    "items",
-    "sort",
-    "default",
-    "round",
-    "int",
-    "tojson",
-)
+# Each with the number of arguments that it takes.
+FILTERS = {
+    "lower": 0,
+    "upper": 0,
+    "title": 0,
+    "capitalize": 0,
+    "trim": 1,
+    "length": 0,
+    "first": 0,
+    "last": 0,
+    "join": 2,
+    "items": 0,
+    "sort": 3,
+    "default": 2,
+    "round": 2,
+    "int": 1,
+    "tojson": 0,
+}
+# A text grows by them: by separators, quotation marks and backslashes.
+GROWING = ("join", "sort", "tojson")
+MOST_DIGITS = 10  # of `round`: at minus a million Python works out ten to a million
+LONGEST_ARGUMENT = 100
+# Of a text these exist or not, or divide by its length: for one document they fail, and not for the one that a lens is
+# checked with.
+FAILING_FILTERS = ("first", "last", "items")
+FAILING_TESTS = ("divisibleby",)
 BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}")
 STATEMENTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Include)
 EXPRESSIONS = (
@@ -105,6 +119,7 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
     `fields` are the lens's input fields; `few_shot` says whether it has exemplars to show.
     """
     known = {*TEMPLATE_VALUES, *fields}
+    data = {"document", "conversation", *fields}
     if not fields:
         known.discard("conversation")
     parsed: dict[str, nodes.Template] = {}
@@ -114,21 +129,24 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
             template = made.parse(source, name=file)
             if _depth(template) > DEEPEST:
                 raise RecursionError
-            # Compiling finds more than parsing: filters and tests that there are not.
-            made.compile(source, name=file)
             parsed[file] = template
         except TemplateSyntaxError as error:
             yield file, error.lineno, error.message or "is not a template"
+        except ValueError as error:
+            # Of a number: Python reads 4,300 digits at most.
+            yield file, None, f"cannot be read: {error}"
         except RecursionError:
             yield file, None, f"is nested more than {DEEPEST} deep"
     if len(parsed) < len(sources):
         return
-    wrong = [fault for file, template in parsed.items() for fault in _syntax_faults(file, template, known)]
+    wrong = [fault for file, template in parsed.items() for fault in _syntax_faults(file, template, known, data)]
     wrong += list(_include_faults(parsed, sources))
     wrong += [fault for file, source in sources.items() for fault in _glued_lines(file, source)]
+    if not wrong:
+        wrong += _compiling_faults(made, sources)
     yield from wrong
     used = used_names(tuple(sorted(sources.items())))
-    if not used & {"document", "conversation", *fields}:
+    if not used & data:
         wanted = "document" if not fields else f"any of {['document', 'conversation', *fields]}"
         yield "prompt.jinja", None, f"never uses {wanted}: the rater would not see what it rates"
     if few_shot and "examples" not in used:
@@ -140,15 +158,24 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
                 yield entry, None, f"has {size:,} characters with what it includes; {LARGEST_PROMPT:,} are the most"
 
 
-def _syntax_faults(file: str, template: nodes.Template, known: Collection[str]) -> Iterator[Fault]:
+def _compiling_faults(made: ImmutableSandboxedEnvironment, sources: Mapping[str, str]) -> Iterator[Fault]:
+    """What Jinja finds when it compiles, which is not before the syntax is known to be harmless."""
+    for file, source in sources.items():
+        try:
+            made.compile(source, name=file)
+        except TemplateSyntaxError as error:
+            yield file, error.lineno, error.message or "is not a template"
+
+
+def _syntax_faults(file: str, template: nodes.Template, known: Set[str], data: Set[str]) -> Iterator[Fault]:
     def visit(node: nodes.Node, local: frozenset[str], deep: int) -> Iterator[Fault]:
         if isinstance(node, nodes.For):
             yield from visit(node.iter, local, deep)
             if node.recursive or deep == LOOPS_DEEP:
                 yield file, node.lineno, f"loops stand {LOOPS_DEEP} deep at most, and none is recursive"
-            root = _root(node.iter)
-            if root not in LISTS and root not in local and not isinstance(node.iter, nodes.List | nodes.Tuple):
-                yield file, node.lineno, f"a loop goes over {', '.join(LISTS)} or what is in them, not over a document"
+            if not _is_list(node.iter) or _names(node.iter) & data:
+                lists = ", ".join(LISTS)
+                yield file, node.lineno, f"a loop goes over {lists} or the lists in them, not over a document or a text"
             named = [node.target] if isinstance(node.target, nodes.Name) else node.target.find_all(nodes.Name)
             targets = {name.name for name in named}
             inside = local | targets | {"loop"}
@@ -158,14 +185,83 @@ def _syntax_faults(file: str, template: nodes.Template, known: Collection[str]) 
         if not isinstance(node, (*STATEMENTS, *EXPRESSIONS)) and not _calls_items(node):
             yield file, node.lineno, f"{_called(node)} is not used in lens templates; docs/lenses.md says what is"
             return
-        if isinstance(node, nodes.Filter) and node.name == "join" and _root(node) not in {*LISTS, *local}:
-            yield file, node.lineno, "join is for lists of the lens"
+        if isinstance(node, nodes.Filter):
+            for reason in _filter_faults(node, {*LISTS, *local}):
+                yield file, node.lineno, reason
+        if (what := _failing(node)) and _names(node) & data:
+            yield file, node.lineno, f"{what} of a document or a field fails for some documents and not for others"
         if isinstance(node, nodes.Name) and node.name not in known and node.name not in local:
             yield file, node.lineno, f"{node.name!r} is no value that templates have; known are {sorted(known)}"
         for child in node.iter_child_nodes():
             yield from visit(child, local, deep)
 
     yield from visit(template, frozenset(), 0)
+    for node in _within(template):
+        for child in node.iter_child_nodes() if not isinstance(node, nodes.Expr) else ():
+            if isinstance(child, nodes.Expr) and (size := len(_within(child))) > WIDEST:
+                yield file, child.lineno, f"an expression has {size} parts; {WIDEST} are the most"
+
+
+def _within(node: nodes.Node) -> list[nodes.Node]:
+    """The node and everything in it."""
+    return [node, *node.find_all(nodes.Node)]
+
+
+def _names(node: nodes.Node) -> set[str]:
+    """The values that an expression uses."""
+    return {name.name for name in _within(node) if isinstance(name, nodes.Name)}
+
+
+def _is_list(node: nodes.Node) -> bool:
+    """Whether an expression is a list of the lens, or spelt out; a text can be looped over too, letter by letter."""
+    if isinstance(node, nodes.Filter) and node.name in ("items", "sort") and node.node:
+        return _is_list(node.node)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        return _is_list(node.node)
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and _calls_items(node):
+        return _is_list(node.node.node)
+    if isinstance(node, nodes.Getattr):
+        return node.attr in LISTS_INSIDE
+    return isinstance(node, nodes.List | nodes.Tuple) or (isinstance(node, nodes.Name) and node.name in LISTS)
+
+
+def _filter_faults(node: nodes.Filter, lists: Collection[str]) -> Iterator[str]:
+    if node.name not in FILTERS:
+        yield f"No filter named {node.name!r}; known are {', '.join(FILTERS)}"
+        return
+    if node.name in ("join", "sort") and _root(node) not in lists:
+        yield f"{node.name} is for lists of the lens"
+    inner = [within.name for within in _within(node)[1:] if isinstance(within, nodes.Filter)]
+    if node.name in GROWING and node.name in inner:
+        yield f"{node.name} stands upon {node.name}; once in an expression is the most"
+    arguments = [*node.args, *(keyword.value for keyword in node.kwargs)]
+    if len(arguments) > FILTERS[node.name] or node.dyn_args or node.dyn_kwargs:
+        most = FILTERS[node.name]
+        yield f"{node.name} takes {f'{most} arguments at most' if most else 'no arguments'} in lens templates"
+    for argument in arguments if node.name != "default" else ():
+        value = argument.value if isinstance(argument, nodes.Const) else None
+        if not isinstance(argument, nodes.Const):
+            yield f"the arguments of {node.name} are spelt out"
+        elif isinstance(value, str) and len(value) > LONGEST_ARGUMENT:
+            yield f"an argument of {node.name} has {LONGEST_ARGUMENT} characters at most"
+        elif node.name == "round" and isinstance(value, int) and value > MOST_DIGITS:
+            yield f"round keeps {MOST_DIGITS} digits at most"
+
+
+def _failing(node: nodes.Node) -> str | None:
+    """In words, what of a text may fail: a character that it may lack, or a division by its length."""
+    if isinstance(node, nodes.Getitem):
+        bounds = node.arg
+        if isinstance(bounds, nodes.Slice) and not bounds.step:
+            return None
+        return "a single character, or every n-th one,"
+    if isinstance(node, nodes.Div | nodes.FloorDiv):
+        return "a division by something"
+    if isinstance(node, nodes.Filter) and node.name in FAILING_FILTERS:
+        return f"`{node.name}`"
+    if isinstance(node, nodes.Test) and node.name in FAILING_TESTS:
+        return f"`{node.name}`"
+    return None
 
 
 def _glued_lines(file: str, source: str) -> Iterator[Fault]:

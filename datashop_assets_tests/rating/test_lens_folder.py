@@ -73,6 +73,22 @@ def exemplar(text: str) -> str:
     ("files", "file", "line", "reason"),
     [
         pytest.param({"lens_yaml": "title: [a"}, "lens.yaml", 1, "is not YAML", id="broken YAML"),
+        pytest.param({"lens_yaml": SCORE + "language: 2024-13-45\n"}, "lens.yaml", 5, "'2024-13-45' can", id="no date"),
+        pytest.param(
+            {"lens_yaml": SCORE + f"max_chars: {'9' * 5000}\n"}, "lens.yaml", 5, "cannot be read", id="5,000 digits"
+        ),
+        pytest.param(
+            {"lens_yaml": SCORE.replace("[0, 5]", f"[0, 0x{'f' * 4000}]")}, "lens.yaml", 3, "too long", id="in hex"
+        ),
+        pytest.param(
+            {"lens_yaml": SCORE + "max_chars: !!int ''\n"}, "lens.yaml", 5, "cannot be read", id="no number at all"
+        ),
+        pytest.param(
+            {"exemplars_yaml": exemplar("  fields: {a: 2024-02-30}")}, "exemplars.yaml", 4, "2024-02-30", id="no day"
+        ),
+        pytest.param(
+            {"prompt_jinja": PROMPT + f"{{{{ {'9' * 5000} }}}}"}, "prompt.jinja", None, "cannot be read", id="digits"
+        ),
         pytest.param({"lens_yaml": "- title"}, "lens.yaml", 1, "must be a mapping", id="a list instead of keys"),
         pytest.param({"lens_yaml": SCORE + "colour: red\n"}, "lens.yaml", 5, "colour: there is no such key", id="typo"),
         pytest.param(
@@ -274,6 +290,38 @@ def test_a_bad_lens_does_not_keep_the_others_from_loading(tmp_path: Path) -> Non
     library = load_lenses([tmp_path])
     assert set(library.lenses) == {"good"}
     assert [fault.line for fault in library.faults["bad"]] == [1]
+
+
+@pytest.mark.parametrize("name", ["a directory", "a link to nothing", "a link to itself"])
+def test_a_template_that_cannot_be_read_is_a_fault_of_its_lens_alone(tmp_path: Path, name: str) -> None:
+    write_folder(tmp_path, "good")
+    file = write_folder(tmp_path, "bad") / "more.jinja"
+    if name == "a directory":
+        file.mkdir()
+    else:
+        file.symlink_to("nothing" if name == "a link to nothing" else "more.jinja")
+    library = load_lenses([tmp_path])
+    assert set(library.lenses) == {"good"}
+    (fault,) = library.faults["bad"]
+    assert (fault.file, "cannot be read" in fault.reason) == (file, True)
+
+
+def test_a_file_that_the_disk_does_not_give_is_a_fault_of_its_lens_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, "good")
+    file = write_folder(tmp_path, "bad") / "lens.yaml"
+    read = Path.read_bytes
+
+    def broken(path: Path) -> bytes:
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    library = load_lenses([tmp_path])
+    assert set(library.lenses) == {"good"}
+    assert [str(fault) for fault in library.faults["bad"]] == [f"{file}: cannot be read: Permission denied"]
 
 
 def test_nothing_stands_in_for_a_bad_lens_of_a_later_library(tmp_path: Path) -> None:
