@@ -191,6 +191,7 @@ CLASSIFIERS = TableSpec(
     schema_version=2,
     notes={
         "classifier": "content id of encoder + head",
+        "uri": "below the model store; a full path or URL in older rows",
         "inputs_version": "identity of the labels, encoder and recipe it was trained from",
         "metrics": "JSON: every metric with its interval and n",
         "passed": "the verdict of its blocking checks",
@@ -280,6 +281,7 @@ RELEASES = TableSpec(
         "created_at": pl.Datetime("us", "UTC"),
     },
     key="release",
+    notes={"uri": "below the folder of releases; a full path in older rows"},
 )
 
 TARGET_DESCRIPTIONS = TableSpec(

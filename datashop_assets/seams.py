@@ -152,9 +152,17 @@ class ModelStore(Protocol):
     """Keeps model directories under content-addressed names; a name once put never changes."""
 
     def put(self, name: str, directory: Path) -> str:
-        """Store a finished directory; return its URI. All or nothing; storing the same name again is a no-op."""
+        """Store a finished directory; return what `fetch` takes. All or nothing; storing the same name again is a
+        no-op.
+
+        What is returned does not say where the store is, so that tables and store can be moved together.
+        """
+        ...
+
+    def place(self, uri: str) -> str:
+        """The full path or URL of what is stored, for people."""
         ...
 
     def fetch(self, uri: str) -> Path:
-        """A local directory with the model's files. Raises FileNotFoundError naming the URI."""
+        """A local directory with the model's files. A full path or URL is taken as it is. Raises FileNotFoundError."""
         ...

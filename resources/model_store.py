@@ -50,17 +50,21 @@ class LocalModelStore:
         with sole_writer(final):
             if (final / MANIFEST).is_file():
                 _same_or_raise(str(final), json.loads((final / MANIFEST).read_text(encoding="utf-8")), checksums)
-                return str(final)
+                return name
             with new_directory(final) as partial:
                 shutil.copytree(directory, partial, dirs_exist_ok=True)
                 (partial / MANIFEST).write_text(_manifest_text(checksums), encoding="utf-8")
-        return str(final)
+        return name
+
+    def place(self, uri: str) -> str:
+        """See `seams.ModelStore`."""
+        return str((self.root / uri.removeprefix("file://")).resolve())
 
     def fetch(self, uri: str) -> Path:
         """See `seams.ModelStore`."""
-        folder = Path(uri.removeprefix("file://"))
+        folder = Path(self.place(uri))
         if not (folder / MANIFEST).is_file():
-            raise FileNotFoundError(f"no model at {uri}; materialize the asset that makes it again")
+            raise FileNotFoundError(f"no model at {folder}; materialize the asset that makes it again")
         return folder
 
 
@@ -82,14 +86,19 @@ class S3ModelStore:
             stored = self._manifest(client, bucket, prefix)
             if stored is not None:
                 _same_or_raise(target, stored, checksums)
-                return target
+                return name
             for relative in checksums:
                 client.upload_file(str(directory / relative), bucket, f"{prefix}/{relative}")
             client.put_object(Bucket=bucket, Key=f"{prefix}/{MANIFEST}", Body=_manifest_text(checksums).encode())
-        return target
+        return name
+
+    def place(self, uri: str) -> str:
+        """See `seams.ModelStore`."""
+        return uri if "://" in uri else f"{self.uri}/{uri}"
 
     def fetch(self, uri: str) -> Path:
         """See `seams.ModelStore`. Raises ModelStoreError where a downloaded file is not what was put."""
+        uri = self.place(uri)
         bucket, prefix = split_url(uri)
         client = s3_client(self.storage_options)
         with clear_errors(uri, self.storage_options):

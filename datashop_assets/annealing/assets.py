@@ -16,18 +16,18 @@ from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, annealed_partitions, lens_to_annealed
 from datashop_assets.plots import loss_curves
 from datashop_assets.records import ANNEALED_MODELS, DOCUMENTS, FILTERED
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, ModelStore
 
 # A token is about four characters; four times as much text as is needed makes the choice of documents a real one.
 CHARACTERS_PER_TOKEN = 16
 
 
-def described(model: AnnealedModel) -> dg.MaterializeResult:
+def described(model: AnnealedModel, models: ModelStore) -> dg.MaterializeResult:
     """What people see of an annealed model."""
     return dg.MaterializeResult(
         metadata={
             "model": model.model,
-            "uri": model.uri,
+            "path": dg.MetadataValue.path(models.place(model.uri)),
             "skipped": model.reused,
             "tokens": model.tokens,
             "first loss": model.losses[0][1],
@@ -80,7 +80,7 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         )
         if model.reused:
             context.log.info("%s is already trained on this mixture: nothing to do", model.model)
-        return described(model)
+        return described(model, workshop.models)
 
     @dg.asset(
         deps=["documents"],

@@ -98,6 +98,8 @@ def produce_model(
     known = annealed_models(lake, role, lens)
     for made in reversed(known):
         if made.model == model:
+            if _is_lost(workshop.models, made):
+                break  # the same inputs make it again
             said = {**made.mixture, **comparable}
             if made is not known[-1] or said != made.mixture:  # the newest again, or newly comparable
                 made = replace(made, mixture=said, trained_at=datetime.now(UTC))
@@ -135,6 +137,15 @@ def produce_model(
     _record(lake, made, lineage)
     shutil.rmtree(folder)
     return made
+
+
+def _is_lost(models: ModelStore, made: AnnealedModel) -> bool:
+    """Whether the files of a recorded model are gone. Fetching is no waste: the evaluation does it next."""
+    try:
+        models.fetch(made.uri)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _record(lake: Lake, made: AnnealedModel, lineage: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
                 "held-out rows": preview(shown, ["id", "label", "prediction"]),
                 "labels": dg.MetadataValue.json(vars(report.counts)),
                 "classifier": made.record.classifier,
-                "uri": made.record.uri,
+                "path": dg.MetadataValue.path(models.place(made.record.uri)),
                 "skipped": made.reused,
                 **figures,
             }

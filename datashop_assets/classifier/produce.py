@@ -97,10 +97,13 @@ def produce_classifier(
     known = trained(lake, lens.name)
     for record in reversed(known):
         if record.inputs_version == inputs:
+            try:
+                folder = models.fetch(record.uri)
+            except FileNotFoundError:
+                break  # its files are lost: the same inputs make them again
             if record is not known[-1]:  # the inputs went back to what they were: this one is the newest again
                 record = replace(record, trained_at=datetime.now(UTC))
                 record_classifier(lake, record, lineage)
-            folder = models.fetch(record.uri)
             held_out = pl.read_parquet(folder / HELD_OUT_FILE)
             return ProducedClassifier(record, Report.from_json(record.metrics), held_out, reused=True)
     made = train(rows, vectors, lens, recipe, encoder.id)

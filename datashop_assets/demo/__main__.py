@@ -155,7 +155,7 @@ def run_demo(profile: Profile, documents: int | None) -> int:
         for fault in facts["landings that cannot be listed"]:
             say(f"shards: a landing cannot be listed: {fault}")
         failed = run_steps(instance, defs, list(steps(graph, shards)))
-    say(f"\n{summarise(lake, graph)}\n")
+    say(f"\n{summarise(lake, graph, profile.releases)}\n")
     minutes = (time.monotonic() - started) / 60
     for step in failed:
         say(f"NOT everything worked: {step} failed, see above")

@@ -22,8 +22,8 @@ from datashop_assets.seams import Lake
 SHOWN = ("mae", "mae_gain_over_mean", "spearman", "f1_at_positive", "macro_f1", "accuracy")
 
 
-def summarise(lake: Lake, graph: Graph) -> str:
-    """The whole summary."""
+def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
+    """The whole summary; `releases` is the folder that the releases are in."""
     lines = ["What happened", "============="]
     for row in corpus_quality(lake).to_dicts():
         lines.append(
@@ -38,7 +38,7 @@ def summarise(lake: Lake, graph: Graph) -> str:
         )
     for lens in graph.score_lenses:
         lines += _classifier(lake, lens)
-        lines += _filtered(lake, lens)
+        lines += _filtered(lake, lens, releases)
     for lens in graph.annealed:
         for report in reports(lake, lens)[-1:]:
             lines.append(f"evaluation   {lens}: {report.comparison.verdict}")
@@ -64,10 +64,10 @@ def _classifier(lake: Lake, lens: str) -> Iterator[str]:
             yield f"             {name.replace('_', ' ')} {figure}"
 
 
-def _filtered(lake: Lake, lens: str) -> Iterator[str]:
+def _filtered(lake: Lake, lens: str, releases: Path) -> Iterator[str]:
     cutoff = current_cutoff(lake, lens)
     if cutoff is not None:
         yield f"kept share   {lens}: {cutoff.kept_share:.1%} of {cutoff.documents} documents (cut-off {cutoff.cutoff})"
     rows = lake.scan(RELEASES).filter(pl.col("lens") == lens).sort("created_at").collect().to_dicts()
     for row in rows[-1:]:
-        yield f"release      {lens}: {row['documents']} documents in {Path(row['uri'])}"
+        yield f"release      {lens}: {row['documents']} documents in {releases / row['uri']}"

@@ -148,7 +148,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(
             metadata={
                 "release": made.release,
-                "path": dg.MetadataValue.path(made.uri),
+                "path": dg.MetadataValue.path(made.directory),
                 "dagster/row_count": made.documents,
                 "bytes": made.bytes,
                 "skipped": made.reused,

@@ -32,9 +32,11 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         partitions_def=lens_partitions(graph),
         description="Every file of the newest release has the checksum that its manifest names.",
     )
-    def checksums_hold(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    def checksums_hold(
+        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], releases: dg.ResourceParam[Path]
+    ) -> dg.AssetCheckResult:
         rows = lake.scan(RELEASES).filter(pl.col("lens") == context.partition_key).sort("created_at").collect()
-        folder = Path(rows["uri"][-1])
+        folder = releases / rows["uri"][-1]
         problems = verify_release(folder)
         return dg.AssetCheckResult(
             passed=not problems,

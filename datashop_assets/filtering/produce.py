@@ -36,7 +36,7 @@ class Release:
     """A release as it stands. `sources` has a row a source, `licenses` one a licence; `sample` a few documents."""
 
     release: str
-    uri: str
+    directory: Path
     documents: int
     bytes: int
     sources: pl.DataFrame
@@ -138,7 +138,7 @@ def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, li
             "release": release,
             "cutoff": cutoff.cutoff,
             "classifier": cutoff.classifier,
-            "uri": str(info.directory),
+            "uri": f"{lens.name}/{release}",
             "documents": info.documents,
             "bytes": info.bytes,
             "inputs_version": release,
@@ -148,7 +148,7 @@ def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, li
         lake.commit(RELEASES, pl.DataFrame([row], schema=RELEASES.schema), None, lineage)
     return Release(
         release,
-        str(info.directory),
+        info.directory,
         info.documents,
         info.bytes,
         pl.DataFrame(sorted(info.sources.items()), schema=["source", "documents"], orient="row"),

@@ -1,6 +1,7 @@
 """Runs of `control_model` and `candidate_model`, with a scripted worker: what is recorded, and when nothing is."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def test_the_control_is_recorded_kept_and_shown_with_its_loss_curve(annealing_wo
     assert (record["role"], record["lens"], record["tokens"]) == ("control", None, TOKENS)
     assert json.loads(record["losses"]) == LOSSES
     assert json.loads(record["mixture"])["tokens"] == {"base": TOKENS}
-    assert (Path(record["uri"]) / "model.safetensors").is_file()
+    assert (Path(facts["path"]) / "model.safetensors").is_file()
     assert (facts["model"], facts["tokens"], facts["skipped"]) == (record["model"], TOKENS, False)
     assert (facts["first loss"], facts["last loss"]) == (3.5, 2.75)
     assert "data:image/png;base64" in facts["loss curve"]
@@ -156,4 +157,12 @@ def test_other_settings_are_another_control_and_the_first_one_stays(annealing_wo
     annealing_world.run("anneal_control")
     records = annealing_world.read(ANNEALED_MODELS)
     assert records["model"].n_unique() == 2
-    assert all(Path(uri).is_dir() for uri in records["uri"])
+    assert all((Path(annealing_world.profile.models) / uri).is_dir() for uri in records["uri"])
+
+
+def test_a_model_whose_files_are_lost_is_made_again(annealing_world: AnnealingWorld) -> None:
+    first = metadata_of(annealing_world.run("anneal_control"), "control_model")[None]
+    shutil.rmtree(first["path"])
+    again = metadata_of(annealing_world.run("anneal_control"), "control_model")[None]
+    assert (again["path"], again["skipped"]) == (first["path"], False)
+    assert (Path(again["path"]) / "model.safetensors").is_file()

@@ -1,6 +1,7 @@
 """Training and promotion: what passes its check is put in force, what fails is not, and a person can decide."""
 
 import random
+import shutil
 
 import dagster as dg
 import numpy as np
@@ -52,6 +53,15 @@ def test_materializing_again_trains_and_promotes_nothing(rated: World) -> None:
     assert again["classifier"] == first["classifier"]
     assert metadata_of(result, "promotion")["teaching"]["skipped"] is True
     assert rated.table_versions() == before
+
+
+def test_a_classifier_whose_files_are_lost_is_made_again(rated: World) -> None:
+    first = metadata_of(rated.run(JOB, "teaching"), "classifier")["teaching"]
+    shutil.rmtree(first["path"])
+    again = metadata_of(rated.run(JOB, "teaching"), "classifier")["teaching"]
+    assert (again["classifier"], again["path"], again["skipped"]) == (first["classifier"], first["path"], False)
+    rated.run("score_documents", "teaching")
+    assert rated.read(SCORES.of("teaching")).height == 160
 
 
 def test_ratings_of_a_withdrawn_shard_teach_no_classifier(rated: World) -> None:
@@ -161,7 +171,7 @@ def test_the_stored_classifier_gives_the_scores_of_the_table_without_our_code(tm
     real.run("score_documents", "teaching")
     documents = real.read(DOCUMENTS).select("shard", "id", "text")
     scored = real.read(SCORES.of("teaching")).join(documents, on=["shard", "id"]).head(20)
-    pipeline = SentenceTransformer(real.read(CLASSIFIERS)["uri"].item(), device="cpu")
+    pipeline = SentenceTransformer(f"{real.profile.models}/{real.read(CLASSIFIERS)['uri'].item()}", device="cpu")
     theirs = pipeline.encode(scored["text"].to_list()).ravel()
     # The table's vectors were stored as float16.
     assert np.abs(scored["score"].to_numpy() - theirs).max() < 5e-3

@@ -21,7 +21,7 @@ def filtered(world: World) -> World:
 
 
 def released_ids(world: World) -> set[str]:
-    folder = Path(world.read(RELEASES).sort("created_at")["uri"].to_list()[-1])
+    folder = world.profile.releases / world.read(RELEASES).sort("created_at")["uri"].to_list()[-1]
     return set(pl.read_parquet(folder / "data" / "*.parquet")["id"].to_list())
 
 
@@ -83,7 +83,7 @@ def test_the_release_names_the_rater_that_gave_the_labels_also_when_another_is_a
     filtered.change_project(lenses={"teaching": LENS | {"rater": "other"}})
     facts = metadata_of(filtered.run("cut_release", "teaching"), "release")["teaching"]
     assert facts["skipped"] is True, "the text that is kept is the same"
-    card = (Path(before["uri"].item()) / "README.md").read_text()
+    card = (filtered.profile.releases / before["uri"].item() / "README.md").read_text()
     assert "scripted" in card
 
 

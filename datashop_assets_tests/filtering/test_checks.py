@@ -1,6 +1,5 @@
 """The checks of the filtering stage see what is missing and what was changed."""
 
-from pathlib import Path
 
 import dagster as dg
 
@@ -25,7 +24,7 @@ def test_lost_verdicts_fail_the_check_and_an_altered_release_is_never_handed_on(
     assert failed(world.run("filter_documents", "teaching")) == ["every_document_has_a_verdict"]
     world.lake.commit(table, rows, [cell], {})
 
-    folder = Path(world.read(RELEASES)["uri"].item())
+    folder = world.profile.releases / world.read(RELEASES)["uri"].item()
     (data,) = (folder / "data").glob("*.parquet")
     data.write_bytes(data.read_bytes()[:-1] + b"x")
     message = failure_of(world.run("cut_release", "teaching", fails=True))

@@ -186,7 +186,7 @@ def test_labels_of_a_prompted_model_reach_the_table(world: World) -> None:
 def test_the_demo_labels_and_reports_label_lenses(labelled: World) -> None:
     jobs = [step.job for step in steps(labelled.graph, labelled.shards) if step.lens == "topics"]
     assert jobs == ["label_documents", "report_labels"]
-    assert "topics: 12 by scripted, 0 failed" in summarise(labelled.lake, labelled.graph)
+    assert "topics: 12 by scripted, 0 failed" in summarise(labelled.lake, labelled.graph, labelled.profile.releases)
 
 
 def test_a_project_without_label_lenses_has_none_of_their_assets(tmp_path: Path) -> None:
