@@ -19,7 +19,7 @@ REASONS: Mapping[str, str] = {
     "off_scale": "the score, or a criterion's, is outside the scale",
     "unknown_criterion": "the lens has no such criterion",
     "unknown_label": "the lens has no such label, or label set",
-    "malformed_criteria": "the criteria are no mapping from names to scores",
+    "malformed_criteria": "the criteria are no mapping from names to scores, or name one twice",
     "malformed_labels": "the labels are no mapping from label sets to lists, nor a list of the only set's labels",
     "malformed_confidence": "the confidence is no number in [0, 1]",
     "malformed_time": "`rated_at` is no time in ISO 8601",
@@ -103,17 +103,27 @@ def on_lens_scale(score: float, lens: Lens, scale: tuple[float, float] | None) -
 def _number(value: Any) -> float:
     if value is None:
         raise _Fault("no_score")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Fault("not_a_number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits, which no scale has
+        raise _Fault("off_scale") from None
+    if not isfinite(number):
+        raise _Fault("not_a_number")
+    return number
 
 
 def _criteria(value: Any, lens: Lens) -> tuple[tuple[str, float], ...]:
     """From `{name: score}`, or from a list of structs of name and score, as Parquet holds them."""
     scores = value or {}
     if isinstance(scores, list) and all(
-        isinstance(entry, dict) and {"name", "score"} <= set(entry) for entry in scores
+        isinstance(entry, dict) and {"name", "score"} <= set(entry) and isinstance(entry["name"], str)
+        for entry in scores
     ):
+        names = [entry["name"] for entry in scores]
+        if len(set(names)) < len(names):
+            raise _Fault("malformed_criteria")
         scores = {entry["name"]: entry["score"] for entry in scores}
     if not isinstance(scores, dict):
         raise _Fault("malformed_criteria")

@@ -196,6 +196,49 @@ def test_a_document_that_is_rated_twice(lake, tmp_path: Path, given, score, reas
     assert row["raw"] == ("2 | 3" if reason == "conflicting_ratings" else json.dumps(given[0] if score is None else 2))
 
 
+@pytest.mark.parametrize(
+    ("text", "score", "reason"),
+    [
+        pytest.param('{"d1": 1, "d1": 3}', None, "conflicting_ratings", id="two scores"),
+        pytest.param('{"d1": {"score": 1}, "d1": {"score": 3}}', None, "conflicting_ratings", id="two objects"),
+        pytest.param('{"d1": 3, "d1": 3.0}', 3.0, None, id="the same score twice"),
+    ],
+)
+def test_an_id_that_stands_twice_in_a_json_mapping_is_rated_twice(lake, tmp_path: Path, text, score, reason) -> None:
+    file = tmp_path / "r.json"
+    file.write_text(text)
+    report = bring(lake, file)
+    row = lake.read(ANNOTATIONS.of("clarity")).row(0, named=True)
+    assert (row["score"], row["reason"], report.rows, report.repeats) == (score, reason, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("r.jsonl", '{"id": "b1", "score": 1}\n{"id": "d1", "score": 1, "score": 5}', id="in a line"),
+        pytest.param("r.json", '[{"id": "d1", "score": 1, "score": 5}]', id="in a list"),
+        pytest.param("r.json", '{"d1": {"score": 1, "score": 5}, "b1": {"score": 1}}', id="in a mapping"),
+    ],
+)
+def test_a_row_that_scores_twice_is_refused(lake: DeltaLake, tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(RatingFileError, match=rf"{name}:{2 if name == 'r.jsonl' else 1} has the name 'score' twice"):
+        bring(lake, file)
+    assert lake.version(ANNOTATIONS.of("clarity")) is None
+
+
+@pytest.mark.parametrize(
+    ("digits", "reason"),
+    [pytest.param(400, "off_scale", id="no float"), pytest.param(5000, "not_a_number", id="no integer of Python's")],
+)
+def test_a_score_of_many_digits_fails_alone(lake: DeltaLake, tmp_path: Path, digits: int, reason: str) -> None:
+    file = tmp_path / "r.json"
+    file.write_text(f'{{"d1": {"9" * digits}, "b1": 2}}')
+    assert bring(lake, file).failures == {reason: 1}
+    assert scores(lake) == {("crawl-0", "d1"): None, ("books-0", "b1"): 2.0}
+
+
 def test_the_same_file_again_changes_nothing(lake: DeltaLake, tmp_path: Path) -> None:
     rows = [{"id": "d1", "score": 2}, {"id": "d2", "score": 9}, {"id": "b1", "score": 1, "criteria": {"correct": 2}}]
     first = bring(lake, write(tmp_path, rows))
