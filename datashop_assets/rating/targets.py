@@ -159,27 +159,47 @@ def write_lens(folder: Path, title: str, description: str, model_lens: Path) -> 
     """Make the target's lens folder, or put the description into the one that is there, which keeps all else.
 
     A new folder is a copy of `model_lens` with this title and description. The description is a value of `lens.yaml`,
-    so that whatever it contains never reaches the template engine. All or nothing: a killed process leaves the old one.
+    so that whatever it contains never reaches the template engine. A killed process leaves the old content or the new:
+    a new folder comes by one renaming, and in one that is there single files are replaced, `lens.yaml` last.
     """
-    source = folder if (folder / "lens.yaml").is_file() else model_lens
-    header = yaml.safe_load((source / "lens.yaml").read_text(encoding="utf-8"))
-    header |= {"description": description} if source == folder else {"title": title, "description": description}
+    _take_back(folder)
+    there = (folder / "lens.yaml").is_file()
+    header = yaml.safe_load(((folder if there else model_lens) / "lens.yaml").read_text(encoding="utf-8"))
+    header |= {"description": description} if there else {"title": title, "description": description}
+    text = yaml.safe_dump(header, allow_unicode=True, sort_keys=False, width=120)
+    if folder.exists():
+        for file in sorted(path for path in model_lens.rglob("*") if path.is_file()):
+            kept = folder / file.relative_to(model_lens)
+            # Where only `lens.yaml` was lost, what else a person wrote stays.
+            if not there and not kept.exists() and kept.name != "lens.yaml":
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                _replace(kept, file.read_bytes())
+        _replace(folder / "lens.yaml", text.encode())
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
-    shutil.copytree(source, made)
-    text = yaml.safe_dump(header, allow_unicode=True, sort_keys=False, width=120)
+    shutil.copytree(model_lens, made)
     (made / "lens.yaml").write_text(text, encoding="utf-8")
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
     made.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(file: Path, content: bytes) -> None:
+    made = file.with_name(f".{file.name}.new")
+    made.write_bytes(content)
+    made.replace(file)
+
+
+def _take_back(folder: Path) -> None:
+    """Undo what an earlier version of `write_lens` left when it was killed between two renamings."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
 
 
 def written_description(folder: Path) -> str | None:
     """The description in a target's lens folder, as a person may have edited it; None where there is no folder."""
+    _take_back(folder)
     file = folder / "lens.yaml"
     if not file.is_file():
         return None

@@ -153,6 +153,65 @@ def test_what_a_person_changed_in_the_lens_besides_the_description_stays(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["science"]
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("there", ["nothing", "a lens", "a lens without its lens.yaml"])
+def test_a_kill_at_any_moment_leaves_the_old_lens_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    def files(folder: Path) -> dict[str, str]:
+        return {file.name: file.read_text() for file in sorted(folder.glob("[!.]*")) if file.is_file()}
+
+    left = 0
+
+    def deadly(what: str) -> None:
+        real = getattr(Path, what)
+
+        def step(path: Path, *arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                if what.startswith("write"):
+                    path.touch()  # begun, and no more
+                raise Killed
+            return real(path, *arguments, **named)
+
+        monkeypatch.setattr(Path, what, step)
+
+    for what in ("rename", "replace", "write_text", "write_bytes"):
+        deadly(what)
+    mine = "Mine: {{ description }} {{ document }} {{ answer_format }}"
+    for moment in range(1, 20):
+        folder = tmp_path / str(moment) / "science"
+        if there != "nothing":
+            write_lens(folder, "Science", "one", SHIPPED_LENSES / TARGET_MODEL)
+            (folder / "prompt.jinja").write_text(mine)
+        if there == "a lens without its lens.yaml":
+            (folder / "lens.yaml").unlink()
+        before = files(folder)
+        left = moment
+        try:
+            write_lens(folder, "Science", "two", SHIPPED_LENSES / TARGET_MODEL)
+            break
+        except Killed:
+            assert files(folder) == before
+            write_lens(folder, "Science", "three", SHIPPED_LENSES / TARGET_MODEL)
+            assert load_lens(folder).description == "three"
+            assert (load_lens(folder).prompt == mine) == (there != "nothing")
+    assert moment > 1
+    assert load_lens(folder).description == "two"
+
+
+def test_what_an_older_version_left_between_two_renamings_is_taken_back(tmp_path: Path) -> None:
+    folder = tmp_path / "science"
+    write_lens(folder, "Science", "one", SHIPPED_LENSES / TARGET_MODEL)
+    folder.rename(tmp_path / ".science.old")
+    assert written_description(folder) == "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["science"]
+
+
 # The asset
 
 CORPORA = [{"name": "physics", "texts": ["gravity pulls"]}, {"name": "law", "texts": ["statutes bind"]}]
