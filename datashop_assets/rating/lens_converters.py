@@ -12,12 +12,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from datashop_assets.rating.lens import LensError
+from datashop_assets.rating.lens_folder import LensFolderError, load_lens
 from datashop_assets.rating.templates import loses_its_break
 
 PLACEHOLDER = "{example}"
@@ -33,6 +36,7 @@ RANGE = re.compile(r"(\d{1,3})\s*(?:-|–|to)\s*(\d{1,3})")
 # What Jinja would read as its own.
 OPENING = re.compile(r"\{(?=[{%#])")
 EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 WINDOWS = {"strategy": "windows", "tokens": 1500, "windows": 2, "aggregate": "mean"}
 # Classified's windows lie over the whole document, however long.
 WHOLE_DOCUMENT = 1_000_000
@@ -46,7 +50,8 @@ def convert_rubric(
     The rubric's own words are kept to the letter, whatever braces are in them; the document gets tags around it where
     it has none, and the form of the answer is asked for below. Without `scale` it is the one range that the rubric
     names.
-    Raises LensError where there is no placeholder, or not one range, and FileExistsError.
+    Raises LensError where there is no placeholder, or not one range, or the folder would have faults, and
+    FileExistsError; then nothing is written.
     """
     if PLACEHOLDER not in text:
         raise LensError(f"the rubric has no {PLACEHOLDER} where the document belongs")
@@ -80,8 +85,8 @@ def convert_classified(
     """Write the lens folder of a folder in Classified's format; returns notes on what was decided.
 
     Every integer property of the function becomes a criterion, those that are not required too. `scale` is for
-    properties whose descriptions name no range. Raises LensError where a file is missing or says something else, and
-    FileExistsError.
+    properties whose descriptions name no range. Raises LensError where a file is missing or says something else, or
+    the folder would have faults, and FileExistsError; then nothing is written.
     """
     config = _json(source / "config.json")
     plural = source / "functions.json"
@@ -171,7 +176,9 @@ def _renamed(text: str, name: str, ours: str) -> str:
     word = re.escape(name)
     tagged = f"<{ours}>\n{{{{ {ours} }}}}\n</{ours}>"
     text = re.sub(rf"\{{\{{-?\s*{word}\s*-?\}}\}}", tagged, text)
-    return EXPRESSION.sub(lambda found: re.sub(rf"\b{word}\b", ours, found[0]), text)
+    # The word is no name within quotes (a file's), behind a point (an attribute's) or a bar (a filter's).
+    used = re.compile(rf"(?P<quoted>{QUOTED})|(?<![.|\w]){word}\b", re.DOTALL)
+    return EXPRESSION.sub(lambda found: used.sub(lambda part: part["quoted"] or ours, found[0]), text)
 
 
 def _json(file: Path) -> Any:
@@ -195,11 +202,20 @@ def _positive_at(low: int, high: int, given: float | None) -> float | int:
 
 
 def _write(folder: Path, header: Mapping[str, Any], templates: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True)
-    (folder / "lens.yaml").write_text(
-        yaml.safe_dump(dict(header), sort_keys=False, allow_unicode=True, width=110), encoding="utf-8"
-    )
-    for name, text in templates.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    """Write the lens folder, whole or not at all: it is made beside its place and loaded there first."""
+    if folder.exists():
+        raise FileExistsError(f"there is a {folder} already")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+        made = (Path(place) / folder.name).resolve()
+        said = yaml.safe_dump(dict(header), sort_keys=False, allow_unicode=True, width=110)
+        for name, text in {"lens.yaml": said, **templates}.items():
+            file = made / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        try:
+            load_lens(made)
+        except LensFolderError as error:
+            faults = [replace(fault, file=folder / fault.file.relative_to(made)) for fault in error.faults]
+            raise LensFolderError(folder.name, faults) from error
+        made.rename(folder)

@@ -137,6 +137,38 @@ class TestClassified:
         asked = prompt_of(tmp_path / "lens", Document("", {"instruction": "Add.", "output": "3"}))
         assert "<instruction>\nAdd.\n</instruction>\n\nOutput\n\n<output>\n3\n</output>" in asked
 
+    def test_a_field_that_is_called_like_a_file_or_an_attribute(self, tmp_path: Path) -> None:
+        source = write_classified(
+            tmp_path / "texts",
+            {"input_fields": ["text"], "type": "pretrain"},
+            {"overall": integer("1-3 score.")},
+            prompt_jinja="{% include 'text.jinja' %}\n{% if text != \"text\" %}\nShown:\n{% endif %}\n{{ text }}",
+            text_jinja="Judge the text.",
+        )
+        convert_classified(source, tmp_path / "lens")
+        asked = prompt_of(tmp_path / "lens", Document("DOC"))
+        assert asked.startswith("Judge the text.Shown:\n<document>\nDOC\n</document>")
+
+    def test_what_cannot_be_converted_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        source = write_classified(
+            tmp_path / "calls",
+            {"input_fields": ["resource"], "type": "pretrain"},
+            {"overall": integer("1-3 score.")},
+            prompt_jinja="{{ resource }}\n{% set a = 1 %}",
+        )
+        before = sorted(tmp_path.iterdir())
+        with pytest.raises(LensError, match=r"lens/prompt\.jinja:4: set is not used"):
+            convert_classified(source, tmp_path / "lens")
+        assert sorted(tmp_path.iterdir()) == before
+        (source / "prompt.jinja").write_text("{{ resource }}")
+        convert_classified(source, tmp_path / "lens")
+        assert prompt_of(tmp_path / "lens", Document("DOC")).startswith("<document>\nDOC")
+
+    def test_a_folder_that_is_there_stays_as_it_is(self, tmp_path: Path) -> None:
+        (tmp_path / "lens").mkdir()
+        with pytest.raises(FileExistsError, match="lens already"):
+            convert_rubric("Score from 0 to 5. {example}", tmp_path / "lens")
+
     def test_a_range_that_no_description_names_is_asked_for(self, tmp_path: Path) -> None:
         config = {"input_fields": ["resource"], "type": "pretrain"}
         scores = {"overall": integer("How good.")}
