@@ -140,6 +140,8 @@ class Header(Part):
             for level in criterion.anchors:
                 if not low <= level <= high:
                     yield ("criteria", position, "anchors", level), f"level {level} is off the range [{low}, {high}]"
+        if self.mode == "expected_score" and not (self.asked[0] >= 0 and self.asked[1] <= 9):
+            yield ("mode",), f"expected_score needs levels of one digit, 0 to 9; this lens asks for {list(self.asked)}"
         if self.compression:
             yield from self._compression_faults()
         low, high = self.stored
