@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datashop_assets.rating.answers import answer_schema, parse_answer
 from datashop_assets.rating.lens import Criterion, LabelSet, Mode
@@ -130,6 +132,32 @@ def test_doubtful_answers_fail(text: str, fault: str) -> None:
 def test_what_a_document_says_of_its_score_is_no_answer(text: str, read: float | str) -> None:
     answer = parse_answer(text, LENS, MODE)
     assert (answer.fault or answer.criteria["score"]) == read
+
+
+PIECES = [
+    "Score: 4",
+    '{"score": ',
+    "{'",
+    "}",
+    '"',
+    "9" * 400,
+    "</think>",
+    "\\n",
+    ",",
+    ".",
+    "/5",
+    " out of ",
+    "```",
+    "{",
+    "NaN",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=9).map("".join))
+def test_whatever_a_model_says_is_a_score_on_the_scale_or_a_fault(text: str) -> None:
+    answer = parse_answer(text, LENS, MODE)
+    assert bool(answer.fault) != ("score" in answer.criteria)
+    assert all(0 <= score <= 5 for score in answer.criteria.values())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files of a lens folder that cannot be read, or hold anything at all, make a lens or its faults, and end nothing else."""
+"""Lens files that cannot be read, or hold anything at all, make a lens or its faults, and end nothing else."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
