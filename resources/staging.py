@@ -4,21 +4,29 @@ What belongs here: keeping rows until they are committed. What does not: the lak
 """
 
 import os
-import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 
+# A file is written within milliseconds; one that is unfinished for so long is of a process that was killed.
+ABANDONED_S = 3600
+
 
 class FolderProgress:
-    """Rows of one cell in a folder of numbered Parquet files, one an `append`.
+    """Rows of one cell in a folder of Parquet files, one an `append`, named by number, process and a random token.
 
     A file appears by a rename, so a killed process leaves whole files only; what it was writing has a name that
-    `scan` does not read. One process at a time works on a cell. The folder is made at the first append.
+    `scan` does not read. Several processes may keep rows in one folder: each reads what the others kept, none
+    overwrites another's file, and `clear` leaves what came after the last `scan`. What one clears, another that still
+    works finds no longer here, but where it was committed. The folder is made at an append.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._known: set[Path] = set()
         self._number: int | None = None
 
     def scan(self) -> pl.LazyFrame | None:
@@ -29,26 +37,43 @@ class FolderProgress:
         """
         alike: dict[tuple[tuple[str, pl.DataType], ...], list[Path]] = {}
         for file in self._files():
-            alike.setdefault(tuple(self._schema(file).items()), []).append(file)
+            with suppress(FileNotFoundError):  # cleared by another process just now
+                alike.setdefault(tuple(self._schema(file).items()), []).append(file)
+                self._known.add(file)
         return pl.concat([pl.scan_parquet(files) for files in alike.values()], how="diagonal") if alike else None
 
     def append(self, rows: pl.DataFrame) -> None:
+        """Keep these rows too, wholly or not at all."""
         if self._number is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
             files = self._files()
-            self._number = int(files[-1].stem) + 1 if files else 0
-        partial = self.folder / f"{self._number:08d}.partial"
+            self._number = int(files[-1].stem.partition("-")[0]) + 1 if files else 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f"{self._number:08d}-{os.getpid()}-{uuid4().hex[:12]}.partial"
         with partial.open("wb") as stream:
             rows.write_parquet(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        partial.rename(partial.with_suffix(".parquet"))
+        self._known.add(partial.rename(partial.with_suffix(".parquet")))
         self._number += 1
 
+    def replace(self, rows: pl.DataFrame) -> None:
+        """Keep these rows instead of all that is there. A kill in between leaves both, these ones last."""
+        before = self._files()
+        self.append(rows)
+        for file in before:
+            file.unlink(missing_ok=True)
+
     def clear(self) -> None:
-        """Forget the kept rows, once they are committed."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._number = None
+        """Forget the kept rows that this process saw or wrote, once they are committed."""
+        for file in self._known:
+            file.unlink(missing_ok=True)
+        for partial in self.folder.glob("*.partial"):
+            with suppress(FileNotFoundError):  # finished by its process just now
+                if time.time() - partial.stat().st_mtime > ABANDONED_S:
+                    partial.unlink()
+        with suppress(OSError):  # it is not empty, or gone
+            self.folder.rmdir()
+        self._known, self._number = set(), None
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet"))
@@ -57,6 +82,8 @@ class FolderProgress:
     def _schema(file: Path) -> pl.Schema:
         try:
             return pl.Schema(pl.read_parquet_schema(file))
+        except FileNotFoundError:
+            raise
         except (pl.exceptions.ComputeError, OSError) as error:
             raise OSError(
                 f"{file} holds kept ratings but cannot be read ({error}); delete it to rate them again"
