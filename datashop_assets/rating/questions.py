@@ -46,7 +46,8 @@ class Question:
 @dataclass(frozen=True)
 class Reply:
     """A model's answer. `level_logprobs` are natural logarithms, for a question with levels; a level that the server
-    did not report is missing. `retries` are the times that the client asked again because of the transport."""
+    did not report is missing. `retries` are the requests that failed on their way before this answer came; the tokens
+    are those of broken answers too."""
 
     text: str
     finish: Literal["stop", "length", "refused"] = "stop"
@@ -57,8 +58,16 @@ class Reply:
 
 
 class QuestionError(RuntimeError):
-    """A question that was not answered, while others may be. `reason` is the failure code of its judgement."""
+    """A question that was not answered, while others may be. `reason` is the failure code of its judgement.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `requests` were sent for it, and the tokens are those of answers that came and were no good: they were paid for.
+    """
+
+    def __init__(
+        self, reason: str, message: str, requests: int = 1, input_tokens: int = 0, output_tokens: int = 0
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.requests = requests
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens

@@ -85,6 +85,37 @@ def test_one_questions_failure_has_a_reason_and_leaves_the_others_alone(
     assert len(server.asked("bad")) == asked
 
 
+def broken(content: object, prompt_tokens: int, completion_tokens: int) -> Reply:
+    return 200, {"choices": content, "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}}
+
+
+@pytest.mark.parametrize(
+    ("bad", "requests", "tokens"),
+    [
+        pytest.param(fails(500, "oops"), 3, (0, 0), id="500, until the client gives up"),
+        pytest.param((200, DROPPED), 3, (0, 0), id="connection dropped, until the client gives up"),
+        pytest.param((200, b'{"choices": [{"mess'), 3, (0, 0), id="truncated answers, which do not say what they took"),
+        pytest.param(broken([], 10, 3), 3, (30, 9), id="answers of another shape, which do"),
+        pytest.param(fails(400, "maximum context length is 2048"), 1, (0, 0), id="too long"),
+    ],
+)
+def test_a_failed_question_says_what_it_took(
+    bad: Reply, requests: int, tokens: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 2)
+    with serving(lambda *_: bad) as server:
+        with pytest.raises(QuestionError) as error:
+            model(server).ask(question("bad"))
+        assert len(server.asked("bad")) == requests
+    assert (error.value.requests, error.value.input_tokens, error.value.output_tokens) == (requests, *tokens)
+
+
+def test_the_tokens_of_broken_answers_count_for_the_reply_that_came_after_them() -> None:
+    with serving(lambda _, times: broken([], 10, 3) if times == 1 else FOUR) as server:
+        reply = model(server).ask(question())
+    assert (reply.text, reply.input_tokens, reply.output_tokens, reply.retries) == ('{"score": 4}', 20, 6, 1)
+
+
 def test_a_refusal_and_a_cut_off_answer_are_replies_that_say_so() -> None:
     with serving(
         lambda document, _: says(None, refusal="No.") if document == "bad" else says("{", finish="length")

@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -89,14 +90,23 @@ class OpenAIChatModel:
 
         Raises QuestionError `endpoint_error`, `too_long` or `refused`; RaterRefusedError where the key or the model is
         refused, or where the endpoint gives no probabilities for a question with levels; RaterEndpointError where it
-        limits the rate for longer than the client waits, no longer answers, or fails question after question.
+        limits the rate for longer than the client waits, no longer answers, or fails question after question. A reply
+        and a QuestionError say what all requests for the question took.
         """
-        import openai
-
         if self._down is not None:
             raise RaterEndpointError(self._down)
+        took = _Took()
         try:
-            reply = self._asked(question)
+            return self._answer(question, took)
+        except QuestionError as error:
+            error.requests, error.input_tokens, error.output_tokens = astuple(took)
+            raise
+
+    def _answer(self, question: Question, took: "_Took") -> Reply:
+        import openai
+
+        try:
+            reply = self._asked(question, took)
         except openai.APIStatusError as error:
             self._answered_with(error)
         except (openai.APIError, BrokenAnswerError) as error:
@@ -158,11 +168,11 @@ class OpenAIChatModel:
         served = {each.id: each.to_dict().get("root") for each in self.client.models.list()}
         return str(served.get(self.settings.model) or self.settings.model)
 
-    def _asked(self, question: Question) -> Reply:
+    def _asked(self, question: Question, took: "_Took") -> Reply:
         import httpx2
         import openai
 
-        retries = broken = busy = 0
+        broken = busy = 0
         while True:
             dialect = self.dialect
             body = request_body(question, self.settings.model, dialect, self._ids_of(question.levels))
@@ -171,23 +181,34 @@ class OpenAIChatModel:
                 # 64 questions in flight that is the difference between a busy endpoint and a busy client.
                 answer = self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
             except openai.APIStatusError as error:
+                took.requests += _sent(error.request)
                 if error.status_code in (400, 422) and self.learned(error, body, dialect):
                     continue
                 busy += error.status_code in BUSY
                 if error.status_code not in BUSY or busy == BUSY_ROUNDS or _asks_for_a_long_pause(error):
                     raise
-                retries += CLIENT_RETRIES + 1
                 continue
-            retries += int(answer.request.headers.get("x-stainless-retry-count", 0))
+            except openai.APIError as error:
+                took.requests += _sent(error.request)
+                raise
+            took.requests += _sent(answer.request)
             try:
-                return read_completion(answer.content, question, retries)
+                reply = read_completion(answer.content, question)
             except NoLogprobsError:
                 raise self.no_logprobs("its answer has none") from None
-            except BrokenAnswerError:
+            except BrokenAnswerError as error:
+                took.add_tokens(error)
                 broken += 1
-                retries += 1
                 if broken == BODY_TRIES:
                     raise
+                continue
+            took.add_tokens(reply)
+            return replace(
+                reply,
+                input_tokens=took.input_tokens,
+                output_tokens=took.output_tokens,
+                retries=took.requests - 1,
+            )
 
     def learned(self, error: Any, body: Mapping[str, Any], dialect: Dialect) -> bool:
         """Whether a refusal (`message`, `code`, `param`) was about a parameter, which is left out from now on.
@@ -331,6 +352,24 @@ class OpenAIChatModel:
             f"the endpoint {self.settings.base_url} refused {given} the environment variable {variable}; set it to a "
             "valid key, or name another variable in api_key_env"
         )
+
+
+@dataclass
+class _Took:
+    """What the requests for one question took: how many were sent, and the tokens of all answers that came."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def add_tokens(self, answer: Reply | BrokenAnswerError) -> None:
+        self.input_tokens += answer.input_tokens
+        self.output_tokens += answer.output_tokens
+
+
+def _sent(request: Any) -> int:
+    """How often the client has sent a request, of which this is the last."""
+    return 1 + int(request.headers.get("x-stainless-retry-count", 0))
 
 
 def _asks_for_a_long_pause(error: Any) -> bool:

@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +75,7 @@ class OpenAIBatchModel(OpenAIChatModel):
         """
         left = {question.digest: question for question in questions}
         failures: dict[str, str] = {}
-        for _ in range(LINE_TRIES):
+        for tries in range(LINE_TRIES):
             dialect = self.dialect  # in which this round's questions are written, whatever is learned from answers
             for sent in self._sent(left):
                 wanted = [digest for digest in sent.questions if digest in left]
@@ -82,6 +83,10 @@ class OpenAIBatchModel(OpenAIChatModel):
                     if isinstance(answer, LineError):
                         failures[digest] = self.masked(answer.message)
                     elif digest in left:
+                        if isinstance(answer, Reply):
+                            answer = replace(answer, retries=tries)
+                        else:
+                            answer.requests += tries
                         yield left.pop(digest), answer
                 self.ledger.received(sent, wanted)
             if not left:
@@ -89,7 +94,8 @@ class OpenAIBatchModel(OpenAIChatModel):
             log.warning("%d questions were not answered by the batch API; they are sent again", len(left))
         for digest, question in left.items():
             said = failures.get(digest, "the batch ended without it")
-            yield question, QuestionError("endpoint_error", f"not answered in {LINE_TRIES} batches: {said}")
+            said = f"not answered in {LINE_TRIES} batches: {said}"
+            yield question, QuestionError("endpoint_error", said, requests=LINE_TRIES)
 
     def _sent(self, left: dict[str, Question]) -> list[Sent]:
         """Batches that together hold the questions: those that are under way, and new ones for the rest."""

@@ -7,6 +7,7 @@ not: the client, its keys and its patience (`chat_openai.py`, `openai_batch.py`)
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +36,13 @@ FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyVi
 
 
 class BrokenAnswerError(ValueError):
-    """An answer that is no completion: cut off, of another shape, or no JSON at all."""
+    """An answer that is no completion: cut off, of another shape, or no JSON at all. The tokens are what it says that
+    it took: none where it does not say so."""
+
+    def __init__(self, message: str, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        super().__init__(message)
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
 
 
 class NoLogprobsError(ValueError):
@@ -150,12 +157,15 @@ class _Usage(_Part):
     completion_tokens: int = 0
 
 
-class _Completion(_Part):
-    choices: list[_Choice] = Field(min_length=1)
+class _Bill(_Part):
     usage: _Usage | None = None
 
 
-def read_completion(content: bytes, question: Question, retries: int = 0) -> Reply:
+class _Completion(_Bill):
+    choices: list[_Choice] = Field(min_length=1)
+
+
+def read_completion(content: bytes, question: Question) -> Reply:
     """The reply that stands in a completion's JSON.
 
     Raises BrokenAnswerError where it is no completion, NoLogprobsError where the probabilities of a question with
@@ -167,15 +177,24 @@ def read_completion(content: bytes, question: Question, retries: int = 0) -> Rep
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in fault["loc"]) or "the answer"
         shown = content[:300].decode(errors="replace")
-        raise BrokenAnswerError(f"no chat completion ({place}: {fault['msg']}): {shown}") from None
+        said = f"no chat completion ({place}: {fault['msg']}): {shown}"
+        raise BrokenAnswerError(said, *_billed(content)) from None
     choice, usage = completion.choices[0], completion.usage or _Usage()
     text = choice.message.content or choice.message.refusal or ""
     tokens = (usage.prompt_tokens, usage.completion_tokens)
     if choice.message.refusal or choice.finish_reason == "content_filter":
-        return Reply(text, "refused", *tokens, retries=retries)
+        return Reply(text, "refused", *tokens)
     if question.levels:
-        return Reply(text, "stop", *tokens, _level_logprobs(choice.logprobs, question.levels), retries)
-    return Reply(text, "length" if choice.finish_reason == "length" else "stop", *tokens, retries=retries)
+        return Reply(text, "stop", *tokens, _level_logprobs(choice.logprobs, question.levels))
+    return Reply(text, "length" if choice.finish_reason == "length" else "stop", *tokens)
+
+
+def _billed(content: bytes) -> tuple[int, int]:
+    """The tokens, in and out, of an answer that is no completion; none where it does not say so."""
+    with suppress(ValidationError):
+        usage = _Bill.model_validate_json(content).usage or _Usage()
+        return usage.prompt_tokens, usage.completion_tokens
+    return 0, 0
 
 
 def _level_logprobs(logprobs: _Logprobs | None, levels: Sequence[str]) -> dict[str, float]:
