@@ -78,9 +78,10 @@ class Lens:
     through `compression` (asked level -> stored score) where there is one. `low` and `high` bound the stored score. A
     label lens has `label_sets` instead, and 0 for `low`, `high` and `positive_at`. `positive_at` is the score from
     which a document counts as good when a binary metric is reported; `max_chars` is how much of a document the rater
-    sees, counted from its start, before `chunking` divides it. `mode` is how a prompted rater asks unless the project
-    file says otherwise. `system` and `prompt` are template sources; `includes` are the folder's other templates that
-    these may include, as (path in the folder, source).
+    sees, counted from its start, before `chunking` divides it; one of fewer than `min_chars`, white space at its ends
+    aside, is not judged. `mode` is how a prompted rater asks unless the project file says otherwise. `system` and
+    `prompt` are template sources; `includes` are the folder's other templates that these may include, as (path in the
+    folder, source).
     """
 
     name: str
@@ -102,6 +103,7 @@ class Lens:
     mode: Mode = "rationale_then_score"
     chunking: Chunking = Chunking()
     includes: tuple[tuple[str, str], ...] = ()
+    min_chars: int = 0
 
     @property
     def kind(self) -> Literal["score", "label"]:
@@ -136,6 +138,7 @@ class Lens:
             "mode": None if self.mode == "rationale_then_score" else self.mode,
             "chunking": None if self.chunking == Chunking() else asdict(self.chunking),
             "includes": self.includes,
+            "min_chars": self.min_chars,
             "title": self.title if self._shows("title") else None,
             "description": self.description if self._shows("description") else None,
             # It divides contrast exemplars into good and bad ones.
@@ -170,6 +173,10 @@ class Lens:
 
     def clip(self, score: float) -> float:
         return min(max(score, float(self.low)), float(self.high))
+
+    def is_too_short(self, text: str) -> bool:
+        """Whether a document says something, and less than the lens judges."""
+        return 0 < len(text.strip()) < self.min_chars
 
     def view(self, text: str) -> str:
         """The part of a document that a rater sees."""

@@ -175,6 +175,7 @@ def _lens(name: str, header: Header, exemplars: Exemplars, sources: Mapping[str,
         high=high,
         positive_at=header.positive_at or 0.0,
         max_chars=header.max_chars,
+        min_chars=header.min_chars,
         system=sources["system.jinja"],
         prompt=sources["prompt.jinja"],
         exemplars=tuple(

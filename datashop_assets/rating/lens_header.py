@@ -83,6 +83,7 @@ class Header(Part):
     label_sets: tuple[LabelSetPart, ...] = ()
     positive_at: float | None = None
     max_chars: Annotated[Integer, Field(ge=1)] = 4000
+    min_chars: Annotated[Integer, Field(ge=0)] = 0
     mode: Mode = "rationale_then_score"
     chunking: ChunkingPart = ChunkingPart()
 
@@ -191,6 +192,11 @@ class Exemplars(Part):
                 yield (number, "fields"), f"the fields must be the lens's input_fields {list(header.input_fields)}"
             elif header.input_fields and exemplar.text and exemplar.use in ("check", "few_shot"):
                 yield (number,), f"a rater is shown records here: give the fields {list(header.input_fields)}, no text"
+            if exemplar.use == "check" and exemplar.text and len(exemplar.text.strip()) < header.min_chars:
+                yield (
+                    (number,),
+                    f"a check exemplar is judged as a document is: it has at least min_chars {header.min_chars}",
+                )
             if exemplar.use == "few_shot" and header.compression:
                 yield (number, "use"), "few_shot shows stored scores, and with a compression other ones are asked for"
         said = [repr((exemplar.text or "").strip()) + repr(exemplar.fields) for exemplar in self.exemplars]

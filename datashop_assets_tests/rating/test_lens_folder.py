@@ -26,6 +26,7 @@ criteria:
 compression: {1: 0, 2: 0, 3: 1, 4: 2}
 positive_at: 1
 max_chars: 900
+min_chars: 2
 mode: score_only
 """
 
@@ -44,6 +45,7 @@ def test_everything_that_may_be_written_arrives(tmp_path: Path) -> None:
     assert (lens.low, lens.high, lens.positive_at) == (0, 2, 1.0)
     assert [lens.stored_score(level) for level in (1, 2, 3, 4)] == [0, 0, 1, 2]
     assert (lens.language, lens.document_type, lens.mode, lens.max_chars) == ("es", "instruct", "score_only", 900)
+    assert lens.min_chars == 2
     assert lens.input_fields == ("instruction", "output")
     assert lens.exemplars == (
         Exemplar("Add.\n\n3", 2, "check", {"instruction": "Add.", "output": "3"}),
@@ -164,6 +166,13 @@ def exemplar(text: str) -> str:
             4,
             "has a text, or",
             id="no text",
+        ),
+        pytest.param(
+            {"lens_yaml": SCORE + "min_chars: 3\n", "exemplars_yaml": "- {use: check, score: 2, text: ab}"},
+            "exemplars.yaml",
+            1,
+            "at least min_chars 3",
+            id="a check exemplar that would be skipped",
         ),
         pytest.param(
             {"exemplars_yaml": "- {use: few_shot, score: 2, text: a}"},
@@ -330,6 +339,7 @@ def test_the_version_changes_with_all_that_can_change_a_judgement_and_with_nothi
         write_folder(tmp_path / "2", parts__levels_jinja="0: awful", prompt_jinja=included["prompt_jinja"])
     )
     assert len({plain.version, before.version, after.version}) == 3
+    assert replace(plain, min_chars=9).version != plain.version
     showing = replace(plain, system="You judge {{ title | lower }}.")
     assert replace(plain, title="Wit").version == plain.version
     assert replace(showing, title="Wit").version != showing.version
