@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from datashop_assets.rating.judgement import Document, Judgement
+from datashop_assets.rating.judgement import SKIPPED, Document, Judgement
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.usage import Spending, Usage, progress_line
 from datashop_assets.records import ANNOTATIONS
@@ -27,8 +27,12 @@ ROWS = pl.Schema({name: dtype for name, dtype in ANNOTATIONS.columns.items() if 
 SAVE_ROWS = 64
 SAVE_SECONDS = 20.0
 LOG_SECONDS = 15.0
+# How often judgements may vanish under a process's hands. Another one that rates the same cell takes them away once.
+MOST_ROUNDS = 3
 
 Log = Callable[[str], Any]
+# Whether a row of annotations is of a document that the rater was to judge, and did not.
+FAILED = pl.col("reason").is_not_null() & ~pl.col("reason").is_in(list(SKIPPED))
 
 
 class Progress(Protocol):
@@ -42,8 +46,12 @@ class Progress(Protocol):
         """Keep these rows too, wholly or not at all."""
         ...
 
+    def replace(self, rows: pl.DataFrame) -> None:
+        """Keep these rows instead of what was kept; at no moment neither of them."""
+        ...
+
     def clear(self) -> None:
-        """Forget them, once they are committed."""
+        """Forget them, once they are committed; but not those that another process kept since they were read."""
         ...
 
 
@@ -65,7 +73,7 @@ def annotate(
     documents: Callable[[pl.DataFrame], Iterator[Document]],
     lens: Lens,
     rater: Rater,
-    existing: pl.LazyFrame,
+    existing: Callable[[], pl.LazyFrame],
     progress: Progress,
     spending: Spending | None = None,
     log: Log = lambda _: None,
@@ -73,22 +81,61 @@ def annotate(
 ) -> Annotated:
     """Rate the sampled documents (`id`, `text_sha`) in their order, as far as the budget of `spending` goes.
 
-    A judgement that stands in `existing` (rows of the annotations table) or in `progress` for the same document, text,
-    lens version and rater is taken over. Everything else is rated, judgements that failed included. `documents` reads
-    the rows that it is given, in order; it is read only as far ahead as the rater reads. Finished rows go to `progress`
-    in groups: a killed process loses at most one group, an error or a cancellation none. In memory are the sample's
-    ids, one group, and at the end the cell's rows as one frame.
+    A judgement that stands in `existing` (gives the rows of the annotations table as it is at the call) or in
+    `progress` for the same document, text, lens version and rater is taken over. Everything else is rated, judgements
+    that failed included. `documents` reads the rows that it is given, in order; it is read only as far ahead as the
+    rater reads. Finished rows go to `progress` in groups: a killed process loses at most one group, an error or a
+    cancellation none. Should another process rate the same cell meanwhile, commit it and clear what both kept, its
+    judgements are taken over, and what is then still missing is rated again.
+
+    In memory are the sample's ids and one group, and at the end the cell's rows as one frame, answers and rationales
+    included, because the table takes a cell in one commit. 100,000 judgements with 1,500 characters each, 156 MB as a
+    frame, took 40 MB while they were made, 250 MB here and 570 MB at the commit (n = 1): a cell of many long answers
+    is better divided into smaller shards.
 
     Raises ValueError where a rater breaks its contract: too few judgements, or a score that is off the scale.
     """
     spending = spending or Spending(rater.id)
-    known = _reusable(_candidates(paid_for(existing, progress), sampled, lens, rater))
+
+    def judged() -> pl.LazyFrame:
+        return _candidates(paid_for(existing, progress), sampled, lens, rater)
+
+    known = _reusable(judged())
     todo = sampled.join(known, on="id", how="anti", maintain_order="left")
     log(f"{lens.name}: {sampled.height:,} documents sampled, {known.height:,} rated before, {todo.height:,} to rate")
+    begun = clock()
+    used, untried = Usage(), sampled.clear()
+    for _ in range(MOST_ROUNDS):
+        took = _rated(todo, documents, lens, rater, progress, spending, log, clock)
+        used += took
+        untried = pl.concat([untried, todo.tail(todo.height - took.documents)])
+        rows = _one_each(judged())
+        todo = sampled.join(pl.concat([rows.select("id"), untried.select("id")]), "id", "anti", maintain_order="left")
+        if todo.is_empty():
+            return Annotated(rows, used, clock() - begun, untried.height)
+        log(f"{lens.name}: {todo.height:,} judgements that were kept are gone, and are rated again")
+    raise RuntimeError(
+        f"{lens.name}: {todo.height:,} judgements were kept and are gone, {MOST_ROUNDS} times; something else clears "
+        "the staging folder, or another run rates the same cells: run again when it is done"
+    )
+
+
+def _rated(
+    todo: pl.DataFrame,
+    documents: Callable[[pl.DataFrame], Iterator[Document]],
+    lens: Lens,
+    rater: Rater,
+    progress: Progress,
+    spending: Spending,
+    log: Log,
+    clock: Callable[[], float],
+) -> Usage:
+    """Rate the documents in their order as far as the budget goes, keep the judgements, and return what they took."""
     begun = said = clock()
     used = Usage()
-    group = _Group(progress, clock)
-    judgements = rater.rate(lens, spending.within(documents(todo)))
+    group = _Group(progress, spending, clock)
+    ration = spending.within(documents(todo))
+    judgements = rater.rate(lens, ration)
     try:
         for id_, text_sha in todo.select("id", "text_sha").iter_rows():
             judgement = next(judgements, None)
@@ -103,19 +150,23 @@ def annotate(
         group.keep()
         if isinstance(judgements, Generator):  # let go of threads and connections now, not at garbage collection
             judgements.close()
-    left = todo.height - used.documents
-    if spending.in_flight or (left and not spending.reached):
+        spending.keep()  # with what was in flight
+    if ration.refused:
+        spending.take_back()
+    if spending.in_flight or (used.documents < todo.height and not spending.reached):
         raise ValueError(f"rater {rater.id} gave {used.documents} judgements for {todo.height} documents")
-    seconds = clock() - begun
     if used.documents:
-        log(f"{lens.name}: {progress_line(used, todo.height, seconds, spending)}")
-    rows = _one_each(_candidates(paid_for(existing, progress), sampled, lens, rater))
-    return Annotated(rows, used, seconds, left)
+        log(f"{lens.name}: {progress_line(used, todo.height, clock() - begun, spending)}")
+    return used
 
 
-def paid_for(existing: pl.LazyFrame, progress: Progress) -> pl.LazyFrame:
-    """All judgements of a cell that were ever kept, committed or not, of schema ROWS; one may stand there twice."""
-    parts = [part for part in (existing, progress.scan()) if part is not None]
+def paid_for(existing: Callable[[], pl.LazyFrame], progress: Progress) -> pl.LazyFrame:
+    """All judgements of a cell that were ever kept, committed or not, of schema ROWS; one may stand there twice.
+
+    What is kept is looked for first: whatever another process commits and clears in between is in the table then.
+    """
+    kept = progress.scan()
+    parts = [part for part in (existing(), kept) if part is not None]
     fitted = [part.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore") for part in parts]
     return pl.concat([part.select(list(ROWS)) for part in fitted])
 
@@ -125,9 +176,7 @@ def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
     scores = annotations["score"].drop_nulls()
     rounded = Counter(int(score) for score in scores.round(mode="half_to_even"))
     return {
-        "annotations": annotations.height,
-        "failed": int(annotations["reason"].is_not_null().sum()),
-        "failed_by_reason": dict(sorted(Counter(annotations["reason"].drop_nulls()).items())),
+        **failure_counts(annotations),
         "by_score": {str(score): rounded[score] for score in range(lens.low, lens.high + 1)},
         "mean_score": scores.mean(),
         "tokens": int(annotations["input_tokens"].sum()) + int(annotations["output_tokens"].sum()),
@@ -135,11 +184,25 @@ def summary(annotations: pl.DataFrame, lens: Lens) -> dict[str, Any]:
     }
 
 
+def failure_counts(annotations: pl.DataFrame) -> dict[str, Any]:
+    """Judgements, what was skipped of them, and what failed, with its share of those that were asked about."""
+    failed = annotations.filter(FAILED)
+    skipped = annotations.height - failed.height - annotations["reason"].null_count()
+    return {
+        "annotations": annotations.height,
+        "skipped": skipped,
+        "failed": failed.height,
+        "failed_share": round(failed.height / max(1, annotations.height - skipped), 4),
+        "failed_by_reason": dict(sorted(Counter(failed["reason"]).items())),
+    }
+
+
 class _Group:
     """Rows that are not kept yet, and when they will be."""
 
-    def __init__(self, progress: Progress, clock: Callable[[], float]) -> None:
+    def __init__(self, progress: Progress, spending: Spending, clock: Callable[[], float]) -> None:
         self.progress = progress
+        self.spending = spending
         self.clock = clock
         self.rows: list[dict[str, Any]] = []
         self.kept_at = clock()
@@ -150,6 +213,7 @@ class _Group:
             self.keep()
 
     def keep(self) -> None:
+        self.spending.keep()
         if self.rows:
             self.progress.append(pl.DataFrame(self.rows, schema=ROWS))
             self.rows = []
@@ -164,8 +228,8 @@ def _candidates(rows: pl.LazyFrame, sampled: pl.DataFrame, lens: Lens, rater: Ra
 
 
 def _reusable(candidates: pl.LazyFrame) -> pl.DataFrame:
-    """The ids of the documents whose judgement stands."""
-    return candidates.filter(pl.col("reason").is_null()).select("id").unique().collect()
+    """The ids of the documents whose judgement stands: it succeeded, or there was nothing to judge."""
+    return candidates.filter(~FAILED).select("id").unique().collect()
 
 
 def _one_each(candidates: pl.LazyFrame) -> pl.DataFrame:

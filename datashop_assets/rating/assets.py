@@ -49,7 +49,6 @@ from datashop_assets.rating.rater_report import (
     rate_exemplars,
 )
 from datashop_assets.rating.run import RatingRun
-from datashop_assets.rating.usage import Spending
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, EXEMPLAR_RATINGS, Cell
 from datashop_assets.seams import Lake, Rater
 
@@ -61,7 +60,8 @@ Describe = Callable[[pl.DataFrame, Lens], Mapping[str, Any]]
 
 
 class AnnotationConfig(dg.Config):
-    """Overrides the project file for one run. The bounds are of the whole run, for each rater by itself."""
+    """Overrides the project file for one run. The bounds are of the whole run, its cells and attempts together, for
+    each rater by itself."""
 
     rater: str | None = Field(None, description="name of a rater in the project file; null: all of the lens's own")
     sample_per_shard: int | None = Field(None, ge=0, description="documents rated in each shard; null: the lens's own")
@@ -136,7 +136,8 @@ def rate_partitions(
             for name in [config.rater] if config.rater else graph.asked_raters(lens_name) or [settings.rater]:
                 assignment = Assignment(lens, raters(name), size, settings.sample_seed, config.retry_failed)
                 asked = graph.project.raters[name]
-                run.rate(assignment, cells, Spending(name, config.budget(asked.budget), asked.price), describe)
+                spending = run.spending(name, config.budget(asked.budget), asked.price)
+                run.rate(assignment, cells, spending, describe)
         run.raise_what_was_held_back()
     except Exception as error:
         for cell, metadata in _cell_facts(context, run):
@@ -151,9 +152,12 @@ def rate_partitions(
                 description=str(error),
                 metadata=run.spent(),
             )
+        if isinstance(error, PERMANENT) or context.retry_number >= RETRY.max_retries:
+            run.forget_spendings()
         if isinstance(error, PERMANENT):
             raise dg.Failure(str(error), metadata=run.spent(), allow_retries=False) from error
         raise
+    run.forget_spendings()
     for cell, metadata in _cell_facts(context, run):
         context.add_asset_metadata(metadata, partition_key=partition_key(cell))
 

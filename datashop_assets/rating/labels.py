@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.estimate import Estimate
+from datashop_assets.rating.annotate import failure_counts
 from datashop_assets.rating.estimates import share
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, TableSpec
@@ -157,9 +158,7 @@ def label_counts(annotations: pl.DataFrame) -> Mapping[str, Any]:
     succeeded = annotations.filter(pl.col("reason").is_null())
     given = Counter(f"{x['set']}: {x['label']}" for labels in succeeded["labels"] for x in labels)
     return {
-        "annotations": annotations.height,
-        "failed": annotations.height - succeeded.height,
-        "failed_by_reason": dict(Counter(annotations["reason"].drop_nulls()).most_common()),
+        **failure_counts(annotations),
         "without_any_label": int((succeeded["labels"].list.len() == 0).sum()),
         "by_label": dict(given.most_common()),
     }

@@ -85,7 +85,9 @@ def rate_cells(
     def produce(cell: Cell) -> Produced:
         every = identities(lake, cell.shard, snapshot)
         sampled = sample(every, assignment.size, assignment.seed)
-        existing = lake.scan(target.table, {"shard": [cell.shard], "rater": [rater.id]})
+
+        def existing() -> pl.LazyFrame:
+            return lake.scan(target.table, {"shard": [cell.shard], "rater": [rater.id]})
 
         def read(rows: pl.DataFrame) -> Iterator[Document]:
             return read_documents(lake, cell.shard, snapshot, rows)

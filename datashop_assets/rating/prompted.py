@@ -25,6 +25,7 @@ from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.questions import Question, QuestionError, Reply
 from datashop_assets.rating.rendering import messages
+from datashop_assets.rating.usage import Ration
 from datashop_assets.seams import AnswerCache, ChatModel
 
 # Raised by hand when the same model, lens and settings would give other judgements.
@@ -61,6 +62,11 @@ class Part:
     seconds: float = 0.0
     requests: int = 0
     cached: int = 0
+    retries: int = 0
+
+
+class NotBegunError(RuntimeError):
+    """A document that was not asked about because the budget had ended."""
 
 
 class PromptedRater:
@@ -72,8 +78,8 @@ class PromptedRater:
     others follow: it costs nothing again, and `attempts` decides only how long an answer is sought, not which it is.
     `settings` other than the sampling and `attempts` are the model's business.
 
-    Reasons of failed judgements: those of `parse_answer`, `no_score_tokens`, `refused`, `cut_off`, `empty_document`,
-    and those of `rendering.messages` and of the model's QuestionErrors.
+    Reasons of failed judgements: those of `parse_answer`, `no_score_tokens`, `refused`, `cut_off`, and those of
+    `rendering.messages` and of the model's QuestionErrors. Not asked about: `empty_document`, `too_short`.
     """
 
     def __init__(self, model: ChatModel, settings: RaterSettings, cache: AnswerCache | None = None) -> None:
@@ -97,11 +103,13 @@ class PromptedRater:
         """Judge the documents with `model.parallel` questions in flight, in order, each as soon as those before it are
         done. The documents are read as far as LOOK_AHEAD asks.
 
+        Documents that are a Ration are begun only while it allows that: where its bound on tokens or cost is reached,
+        the judgements end after those documents of which something was asked by then, `model.parallel` at most.
+
         The model is started before its first question, and never where the cache answers all. Closing the iterator
         waits for the questions that were begun, so that their answers are kept, and begins no other. Raises
         PermanentError where the lens cannot be asked in its mode, LensError where its target is not described, and
-        whatever the model raises but QuestionErrors,
-        after the judgements before that document were given.
+        whatever the model raises but QuestionErrors, after the judgements before that document were given.
         """
         lens.require_description()
         if lens.mode == "expected_score":
@@ -110,33 +118,50 @@ class PromptedRater:
 
     def _rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
         most = LOOK_AHEAD * self.model.parallel
-        run = _Run(self.model)
+        run = _Run(self.model, documents if isinstance(documents, Ration) else None)
         pool = ThreadPoolExecutor(self.model.parallel, thread_name_prefix="rater")
-        waiting: deque[list[Future[Part]]] = deque()
+        waiting: deque[Judgement | list[Future[Part]]] = deque()
         try:
-            stream = iter(documents)
+            stream = enumerate(documents)
             while True:
-                while sum(len(parts) or 1 for parts in waiting) < most:
-                    if (document := next(stream, None)) is None:
+                while sum(1 if isinstance(each, Judgement) else len(each) for each in waiting) < most:
+                    if (given := next(stream, None)) is None:
                         break
-                    waiting.append([pool.submit(self._part, lens, part, run) for part in self._parts(lens, document)])
+                    number, document = given
+                    parts = self._divided(lens, document)
+                    if isinstance(parts, Judgement):
+                        waiting.append(parts)
+                    else:
+                        waiting.append([pool.submit(self._part, lens, part, run, number) for part in parts])
                 if not waiting:
                     return
-                yield self._judgement(lens, waiting.popleft())
+                asked = waiting.popleft()
+                try:
+                    judgement = (
+                        asked if isinstance(asked, Judgement) else judgement_of(lens, [p.result() for p in asked])
+                    )
+                except NotBegunError:
+                    return
+                yield judgement
         finally:
             run.stop()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _parts(self, lens: Lens, document: Document) -> list[Document]:
-        """What of the document is asked about; nothing of an empty one. A structured record is never divided."""
+    def _divided(self, lens: Lens, document: Document) -> Judgement | list[Document]:
+        """What of the document is asked about, or the judgement of one that is skipped. A structured record is never
+        divided."""
+        if lens.is_too_short(document.text):
+            return Judgement(None, "too_short", chunks=0)
         if lens.input_fields:
             # A field that is missing is not empty: rendering says which one it is.
             given = [document.fields.get(name, "missing") for name in lens.input_fields]
-            return [document] if any(value.strip() if isinstance(value, str) else value for value in given) else []
-        parts = chunks(lens.view(document.text), lens.chunking, self.model.token_spans)
-        return [replace(document, text=part) for part in parts]
+            parts = [document] if any(value.strip() if isinstance(value, str) else value for value in given) else []
+        else:
+            texts = chunks(lens.view(document.text), lens.chunking, self.model.token_spans)
+            parts = [replace(document, text=text) for text in texts]
+        return parts or Judgement(None, "empty_document", chunks=0)
 
-    def _part(self, lens: Lens, document: Document, run: "_Run") -> Part:
+    def _part(self, lens: Lens, document: Document, run: "_Run", number: int) -> Part:
         begun = time.perf_counter()
         try:
             questions = self._questions(lens, document)
@@ -145,26 +170,26 @@ class PromptedRater:
         key = self._key(questions[0])
         kept = self.cache.get(key) if self.cache is not None else None
         if kept is not None and (reading := read(kept, lens)).reason is None:
-            return Part(reading, _raw(kept), seconds=time.perf_counter() - begun, cached=1)
-        reading, raw, used, requests = Reading("unparsable_answer"), "", [0, 0], 0
+            return Part(reading, raw_of(kept), seconds=time.perf_counter() - begun, cached=1)
+        run.begin(number)
+        took = Took()
+        reading, raw = Reading("unparsable_answer"), ""
         for question in questions:
             run.ready()
-            requests += 1
             try:
                 reply = self.model.ask(question)
             except QuestionError as error:
                 # The client has asked again what may pass by itself.
+                run.saw(took.add(error))
                 reading, raw = Reading(error.reason), str(error)
                 break
-            requests += reply.retries
-            used[0] += reply.input_tokens
-            used[1] += reply.output_tokens
-            reading, raw = read(reply, lens), _raw(reply)
+            run.saw(took.add(reply))
+            reading, raw = read(reply, lens), raw_of(reply)
             if reading.reason is None:
                 if self.cache is not None:
                     self.cache.put(key, reply)
                 break
-        return Part(reading, raw, used[0], used[1], time.perf_counter() - begun, requests)
+        return took.part(reading, raw, time.perf_counter() - begun)
 
     def _questions(self, lens: Lens, document: Document) -> list[Question]:
         """The question of every attempt. Probabilities are asked for once: they would be the same again."""
@@ -193,38 +218,49 @@ class PromptedRater:
         content = [self.model.id, question.digest, self.settings.answers]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
-    def _judgement(self, lens: Lens, asked: Sequence[Future[Part]]) -> Judgement:
-        """One judgement of all parts: a failed part fails it, for a score of the others would be of another text."""
-        parts = [part.result() for part in asked]
-        if not parts:
-            return Judgement(None, "empty_document", chunks=0)
-        readings = [part.reading for part in parts]
-        reason = next((reading.reason for reading in readings if reading.reason), None)
-        rationales = [reading.rationale for reading in readings if reading.rationale]
-        raw = parts[0].raw if len(parts) == 1 else json.dumps([part.raw for part in parts], ensure_ascii=False)
-        judged = Judgement(
-            None,
-            reason or "unparsable_answer",
-            _storable("\n\n".join(rationales)) or None,
-            _storable(raw),
-            sum(part.input_tokens for part in parts),
-            sum(part.output_tokens for part in parts),
-            sum(part.seconds for part in parts),
-            chunks=len(parts),
-            requests=sum(part.requests for part in parts),
-            cached=sum(part.cached for part in parts),
-        )
-        return judged if reason else replace(judged, reason=None, **_together(lens, readings))
+
+@dataclass
+class Took:
+    """What the attempts at one part of a document took, so far."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+    retries: int = 0
+
+    def add(self, answer: Reply | QuestionError) -> Reply | QuestionError:
+        """Count one attempt, whether it was answered or not."""
+        sent = 1 + answer.retries if isinstance(answer, Reply) else answer.requests
+        self.requests += sent
+        self.retries += max(0, sent - 1)
+        self.input_tokens += answer.input_tokens
+        self.output_tokens += answer.output_tokens
+        return answer
+
+    def part(self, reading: Reading, raw: str, seconds: float = 0.0, cached: int = 0) -> Part:
+        """The part that this was spent on."""
+        tokens = (self.input_tokens, self.output_tokens)
+        return Part(reading, raw, *tokens, seconds, self.requests, cached, self.retries)
 
 
 class _Run:
     """The model during one rating: started before the first question, not asked once the rating has ended."""
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: ChatModel, ration: Ration | None) -> None:
         self._model = model
+        self._ration = ration
         self._starting = threading.Lock()
         self._started: Future[None] | None = None
         self._stopped = False
+
+    def begin(self, number: int) -> None:
+        """Raises NotBegunError where the document of this number may not be asked about any more."""
+        if self._ration is not None and not self._ration.may_begin(number):
+            raise NotBegunError
+
+    def saw(self, answer: Reply | QuestionError) -> None:
+        if self._ration is not None:
+            self._ration.see(answer.input_tokens, answer.output_tokens)
 
     def ready(self) -> None:
         """Return when the model can be asked; raises what its start raised, to every question alike."""
@@ -243,6 +279,28 @@ class _Run:
 
     def stop(self) -> None:
         self._stopped = True
+
+
+def judgement_of(lens: Lens, parts: Sequence[Part]) -> Judgement:
+    """One judgement of all parts: a failed part fails it, for a score of the others would be of another text."""
+    readings = [part.reading for part in parts]
+    reason = next((reading.reason for reading in readings if reading.reason), None)
+    rationales = [reading.rationale for reading in readings if reading.rationale]
+    raw = parts[0].raw if len(parts) == 1 else json.dumps([part.raw for part in parts], ensure_ascii=False)
+    judged = Judgement(
+        None,
+        reason or "unparsable_answer",
+        _storable("\n\n".join(rationales)) or None,
+        _storable(raw),
+        sum(part.input_tokens for part in parts),
+        sum(part.output_tokens for part in parts),
+        sum(part.seconds for part in parts),
+        chunks=len(parts),
+        requests=sum(part.requests for part in parts),
+        cached=sum(part.cached for part in parts),
+        retries=sum(part.retries for part in parts),
+    )
+    return judged if reason else replace(judged, reason=None, **_together(lens, readings))
 
 
 def read(reply: Reply, lens: Lens) -> Reading:
@@ -281,7 +339,7 @@ def _together(lens: Lens, readings: Sequence[Reading]) -> dict[str, Any]:
     return together | {"score": aggregate(scores, lens.chunking), "criteria": criteria}
 
 
-def _raw(reply: Reply) -> str:
+def raw_of(reply: Reply) -> str:
     """What a reply said, for people to look at."""
     if reply.level_logprobs is None:
         return reply.text

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from datashop_assets.cellwork import Target
+from datashop_assets.rating.annotate import FAILED
+from datashop_assets.rating.judgement import SKIPPED
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
@@ -18,7 +20,11 @@ PARTIAL = "partial-"
 
 
 def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
-    """One row a lens (as it is now) and rater: judgements, failures, their share and reasons, the scores' mean."""
+    """One row a lens (as it is now) and rater: judgements, failures, their share and reasons, the scores' mean.
+
+    Documents that were `skipped`, because there was nothing to judge, are no failures, and the share is of the others.
+    """
+    skipped = pl.col("reason").is_in(list(SKIPPED)).sum()
     return pl.concat(
         [
             lake.scan(ANNOTATIONS.of(lens.name))
@@ -26,9 +32,10 @@ def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
             .group_by("rater")
             .agg(
                 pl.len().alias("judgements"),
-                pl.col("reason").count().alias("failed"),
-                (pl.col("reason").count() / pl.len()).alias("failed share"),
-                pl.col("reason").drop_nulls().unique().sort().str.join(", ").alias("reasons"),
+                skipped.alias("skipped"),
+                FAILED.sum().alias("failed"),
+                (FAILED.sum() / pl.max_horizontal(pl.len() - skipped, 1)).alias("failed share"),
+                pl.col("reason").filter(FAILED).unique().sort().str.join(", ").alias("reasons"),
                 pl.col("score").mean().alias("mean score"),
                 pl.col("score").drop_nulls().n_unique().alias("distinct scores"),
             )
@@ -70,7 +77,7 @@ def cut_short(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
 def failed_shards(lake: Lake, lens: Lens, rater: str) -> set[str]:
     """The shards in which judgements by the rater through the lens as it is now failed."""
     rows = lake.scan(ANNOTATIONS.of(lens.name)).filter(
-        pl.col("rater") == rater, pl.col("lens_version") == lens.version, pl.col("reason").is_not_null()
+        pl.col("rater") == rater, pl.col("lens_version") == lens.version, FAILED
     )
     return set(rows.select("shard").unique().collect()["shard"])
 

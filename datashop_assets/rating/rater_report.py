@@ -69,8 +69,10 @@ def rate_exemplars(
     cell = {"shard": CHECK, "rater": rater.id}
     exemplars = {_digest(exemplar): exemplar for exemplar in lens.used_for("check")}
     ids = pl.Series("id", list(exemplars), pl.String)
-    existing = lake.scan(table, {name: [value] for name, value in cell.items()})
     progress = staging("exemplars", lens.name, lens.version, rater.id)
+
+    def existing() -> pl.LazyFrame:
+        return lake.scan(table, {name: [value] for name, value in cell.items()})
 
     def read(rows: pl.DataFrame) -> Iterator[Document]:
         return (Document(exemplars[id_].text, exemplars[id_].fields) for id_ in rows["id"])

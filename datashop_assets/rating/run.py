@@ -1,25 +1,31 @@
 """One run's rating: several raters, each with one budget for all of the run's cells.
 
-What belongs here: who has rated what in this run, and what is left when a budget ends. What does not: rating the cells
-of one rater (`produce.py`), the asset.
+What belongs here: who has rated what in this run, what was spent on it in all of its attempts, and what is left when a
+budget ends. What does not: rating the cells of one rater (`produce.py`), the asset.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
 from datashop_assets.cellwork import CellsFailedError, Outcome
+from datashop_assets.project import Price, RatingBudget
 from datashop_assets.rating.annotate import Log, Progress
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.produce import Assignment, is_partial, rate_cells
-from datashop_assets.rating.usage import BudgetReachedError, Spending
+from datashop_assets.rating.usage import BudgetReachedError, Spending, Usage
 from datashop_assets.records import Cell
 from datashop_assets.seams import Lake
 
 
 class RatingRun:
-    """What one run has done so far: `outcomes` by cell and by the name of the rater, `reached` budgets."""
+    """What one run has done so far: `outcomes` by cell and by the name of the rater, `reached` budgets.
+
+    `lineage` names the run (`run_id`) and the asset. What they spent on a rater is kept in staging under these names,
+    so that a second attempt, in another process, begins with what the first one left of the budget.
+    """
 
     def __init__(self, lake: Lake, staging: Callable[..., Progress], lineage: Mapping[str, Any], log: Log) -> None:
         self.lake = lake
@@ -31,6 +37,7 @@ class RatingRun:
         self.reached: list[BudgetReachedError] = []
         self.failed: dict[Cell, Exception] = {}
         self._awaited: dict[Cell, set[str]] = {}
+        self._kept: dict[str, Progress] = {}
 
     def rate(
         self,
@@ -40,27 +47,43 @@ class RatingRun:
         describe: Callable[[pl.DataFrame, Lens], Mapping[str, Any]],
     ) -> None:
         """Rate the cells by one rater, as far as the budget goes; a budget's end is kept in `reached`, not raised, and
-        cells that could not be tried in `failed`.
-
-        The first `spending` under a rater's name is the one that counts for the whole run. Raises what `rate_cells`
-        raises.
-        """
+        cells that could not be tried in `failed`. Raises what `rate_cells` raises."""
         name = spending.rater
 
         def facts(rows: pl.DataFrame) -> Mapping[str, Any]:
             return describe(rows, assignment.lens)
 
-        purse = self.spendings.setdefault(name, spending)
         for cell in cells:
             self._awaited.setdefault(cell, set()).add(name)
         try:
-            for outcome in rate_cells(self.lake, assignment, cells, self.staging, facts, self.log, self.lineage, purse):
+            for outcome in rate_cells(
+                self.lake, assignment, cells, self.staging, facts, self.log, self.lineage, spending
+            ):
                 self.outcomes.setdefault(outcome.cell, {})[name] = outcome
         except BudgetReachedError as error:
             self.log(str(error))
             self.reached.append(error)
         except CellsFailedError as error:
             self.failed |= error.failures
+
+    def spending(self, name: str, budget: RatingBudget, price: Price) -> Spending:
+        """The rater's one spending in this run, of all its cells and attempts; the first budget and price count."""
+        if name not in self.spendings:
+            kept = self.staging("spent", f"{self.lineage['run_id']}-{self.lineage['asset']}-{name}")
+            spent = kept.scan()
+            before = Usage(**spent.collect().row(-1, named=True)) if spent is not None else None
+
+            def remember(used: Usage) -> None:
+                kept.replace(pl.DataFrame([asdict(used)]))
+
+            self._kept[name] = kept
+            self.spendings[name] = Spending(name, budget, price, before, remember)
+        return self.spendings[name]
+
+    def forget_spendings(self) -> None:
+        """Once no other attempt follows."""
+        for kept in self._kept.values():
+            kept.clear()
 
     def is_whole(self, cell: Cell) -> bool:
         """Whether every rater that was asked has rated the cell's whole sample."""

@@ -4,8 +4,9 @@ What belongs here: counting, the bounds, the line that people read while a rater
 (`annotate.py`), the settings of prices and budgets (`project.py`).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from datashop_assets.project import Price, RatingBudget
@@ -21,14 +22,21 @@ class BudgetReachedError(PermanentError):
 
 @dataclass(frozen=True)
 class Usage:
-    """What judgements took. `cached` of the documents were answered without asking the model anything; `retries` are
-    the requests beyond one for each part that was asked about. `cost` is in the currency of the price."""
+    """What judgements took.
+
+    `cached` of the documents were answered without asking the model anything; `skipped` had nothing to ask about, and
+    `failed` were asked about in vain. `requests` are all that were sent: one for each part that was asked about,
+    `reasked` ones because an answer could not be read, and `retries` because a request had failed on its way. `cost` is
+    in the currency of the price.
+    """
 
     documents: int = 0
     failed: int = 0
+    skipped: int = 0
     cached: int = 0
     requests: int = 0
     retries: int = 0
+    reasked: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float = 0.0
@@ -39,31 +47,24 @@ class Usage:
         asked_about = max(0, judgement.chunks - judgement.cached)
         return cls(
             documents=1,
-            failed=int(judgement.reason is not None),
+            failed=int(judgement.failed),
+            skipped=int(judgement.skipped),
             cached=int(judgement.cached > 0 and asked_about == 0 and judgement.requests == 0),
             requests=judgement.requests,
-            retries=max(0, judgement.requests - asked_about),
+            retries=judgement.retries,
+            reasked=max(0, judgement.requests - judgement.retries - asked_about),
             input_tokens=judgement.input_tokens,
             output_tokens=judgement.output_tokens,
-            cost=(judgement.input_tokens * price.input + judgement.output_tokens * price.output) / PER_MILLION,
+            cost=cost_of(judgement.input_tokens, judgement.output_tokens, price),
         )
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            self.documents + other.documents,
-            self.failed + other.failed,
-            self.cached + other.cached,
-            self.requests + other.requests,
-            self.retries + other.retries,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cost + other.cost,
-        )
+        return Usage(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     @property
     def asked(self) -> int:
         """Documents about which the model was asked."""
-        return self.documents - self.cached
+        return self.documents - self.cached - self.skipped
 
     @property
     def tokens(self) -> int:
@@ -75,6 +76,7 @@ class Usage:
             "rated_now": self.documents,
             "requests": self.requests,
             "retries": self.retries,
+            "reasked": self.reasked,
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "cost": round(self.cost, 6),
@@ -86,19 +88,39 @@ class Usage:
         return facts
 
 
+def cost_of(input_tokens: int, output_tokens: int, price: Price) -> float:
+    return (input_tokens * price.input + output_tokens * price.output) / PER_MILLION
+
+
 class Spending:
     """What one run spends on one rater, in all cells together, and whether its budget allows to go on.
 
     `documents` bounds those about which the model is asked, and is never exceeded. `tokens` and `cost` are known only
-    when an answer is there: documents in flight at the bound are finished, so both can end above it by as much.
+    when an answer is there: what is in flight at the bound is finished, so both can end above it by as much. A rater
+    that asks ahead says so of its Ration, and has as many documents in flight as it asks about at once.
+
+    `before` is what earlier attempts at the same run spent; `remember` is given what was spent in all whenever
+    judgements are kept.
     """
 
-    def __init__(self, rater: str, budget: RatingBudget | None = None, price: Price | None = None) -> None:
+    def __init__(
+        self,
+        rater: str,
+        budget: RatingBudget | None = None,
+        price: Price | None = None,
+        before: Usage | None = None,
+        remember: Callable[[Usage], None] = lambda _: None,
+    ) -> None:
         self.rater = rater
         self.budget = budget or RatingBudget()
         self.price = price or Price()
-        self.used = Usage()
-        self._handed = 0
+        self.used = before or Usage()
+        self.bounds: dict[str, float | None] = self.budget.model_dump()
+        self._remember = remember
+        self._handed = self.used.documents
+        # Of answers that came, of judgements that are still to be booked too.
+        self._seen = [self.used.input_tokens, self.used.output_tokens]
+        self._counting = threading.Lock()
 
     @property
     def in_flight(self) -> int:
@@ -106,21 +128,48 @@ class Spending:
         return self._handed - self.used.documents
 
     @property
+    def spent(self) -> Usage:
+        """What was used, with the tokens of the answers that came already and whose judgements did not."""
+        given, written = max(self._seen[0], self.used.input_tokens), max(self._seen[1], self.used.output_tokens)
+        cost = max(self.used.cost, cost_of(given, written, self.price))
+        return replace(self.used, input_tokens=given, output_tokens=written, cost=cost)
+
+    @property
     def reached(self) -> str | None:
         """The bound at which asking stops: `documents`, `tokens` or `cost`; None where there is something left."""
-        spent = {"documents": self._handed - self.used.cached, "tokens": self.used.tokens, "cost": self.used.cost}
-        bounds = self.budget.model_dump()
-        return next((name for name, value in spent.items() if bounds[name] is not None and value >= bounds[name]), None)
+        asked = self._handed - self.used.cached - self.used.skipped
+        return "documents" if self._is_up("documents", asked) else self.paid_up
 
-    def within(self, documents: Iterable[Document]) -> Iterator[Document]:
+    @property
+    def paid_up(self) -> str | None:
+        """The bound of these, `tokens` or `cost`, that the answers have reached; None where there is something left."""
+        if self.bounds["tokens"] is None and self.bounds["cost"] is None:
+            return None
+        spent = self.spent
+        values = {"tokens": spent.tokens, "cost": spent.cost}
+        return next((name for name, value in values.items() if self._is_up(name, value)), None)
+
+    def _is_up(self, name: str, value: float) -> bool:
+        bound = self.bounds[name]
+        return bound is not None and value >= bound
+
+    def within(self, documents: Iterable[Document]) -> "Ration":
         """The documents for as long as the budget lasts; none is read that is not handed on."""
-        if self.reached:
-            return
-        for document in documents:
-            self._handed += 1
-            yield document
-            if self.reached:
-                return
+        return Ration(self, documents)
+
+    def hand_on(self) -> None:
+        """Count a document that a rater is given."""
+        self._handed += 1
+
+    def take_back(self) -> None:
+        """Count the documents in flight as never handed on: they will not be asked about."""
+        self._handed = self.used.documents
+
+    def see(self, input_tokens: int, output_tokens: int) -> None:
+        """Count the tokens of an answer as soon as it is there; called by several threads."""
+        with self._counting:
+            self._seen[0] += input_tokens
+            self._seen[1] += output_tokens
 
     def book(self, judgement: Judgement) -> Usage:
         """Count a judgement of a document that `within` handed on; returns what it took."""
@@ -128,22 +177,61 @@ class Spending:
         self.used += took
         return took
 
+    def keep(self) -> None:
+        """Have it remembered what was spent, for another attempt at the same run."""
+        self._remember(self.spent)
+
     def __str__(self) -> str:
         """What is spent of every bound, and of what has none."""
-        spent = (("documents", self.used.asked), ("tokens", self.used.tokens), ("cost", self.used.cost))
-        bounds = self.budget.model_dump()
         shown = [
-            f"{value:,.10g} of {bounds[name]:,.10g} {name}" if bounds[name] is not None else f"{value:,.10g} {name}"
-            for name, value in spent
-            if bounds[name] is not None or value
+            f"{value:,.10g} {name}" if bound is None else f"{value:,.10g} of {bound:,.10g} {name}"
+            for name, value, bound in self._by_bound()
+            if bound is not None or value
         ]
         return ", ".join(shown) or "nothing"
 
     def left(self) -> dict[str, float]:
         """What every bound leaves, by its name; never below zero."""
-        spent = {"documents": self.used.asked, "tokens": self.used.tokens, "cost": self.used.cost}
-        bounds = self.budget.model_dump()
-        return {f"{name}_left": max(0, bounds[name] - spent[name]) for name in spent if bounds[name] is not None}
+        return {f"{name}_left": max(0, bound - value) for name, value, bound in self._by_bound() if bound is not None}
+
+    def _by_bound(self) -> list[tuple[str, float, float | None]]:
+        spent = self.spent
+        values = {"documents": spent.asked, "tokens": spent.tokens, "cost": spent.cost}
+        return [(name, value, self.bounds[name]) for name, value in values.items()]
+
+
+class Ration(Iterator[Document]):
+    """The documents that a rater is given, for as long as a budget lasts.
+
+    A rater that asks about several at once begins a document only when `may_begin`, and says by `see` what each answer
+    took: then a bound on tokens or cost ends it with what is in flight, and not with all that it had read ahead. It
+    judges what it began and then ends, which leaves the others to another run.
+    """
+
+    def __init__(self, spending: Spending, documents: Iterable[Document]) -> None:
+        self.spending = spending
+        self.see = spending.see
+        self.refused = False
+        self._documents = iter(documents)
+        self._last_begun = -1
+        self._beginning = threading.Lock()
+
+    def __next__(self) -> Document:
+        if self.spending.reached:
+            raise StopIteration
+        document = next(self._documents)
+        self.spending.hand_on()
+        return document
+
+    def may_begin(self, number: int) -> bool:
+        """Whether the rater may ask about the document that it was given as its `number`th, from 0; called by several
+        threads, before every part of a document. What was begun may be finished, and so may what stands before it."""
+        with self._beginning:
+            if number > self._last_begun and self.spending.paid_up:
+                self.refused = True
+                return False
+            self._last_begun = max(self._last_begun, number)
+            return True
 
 
 def progress_line(used: Usage, todo: int, seconds: float, spending: Spending) -> str:
@@ -153,7 +241,11 @@ def progress_line(used: Usage, todo: int, seconds: float, spending: Spending) ->
     if used.cached:
         parts.append(f"{used.cached / used.documents:.0%} from the cache")
     if used.retries:
-        parts.append(f"{used.retries} retries")
+        parts.append(f"{used.retries} requests sent again")
+    if used.reasked:
+        parts.append(f"{used.reasked} answers asked for again")
+    if used.skipped:
+        parts.append(f"{used.skipped} skipped")
     if used.failed:
         parts.append(f"{used.failed} failed")
     parts.append(f"run so far: {spending}")

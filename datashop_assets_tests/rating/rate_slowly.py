@@ -27,7 +27,10 @@ def read(rows: pl.DataFrame) -> Iterator[Document]:
 
 def rate(folder: Path, rater: ScriptedRater) -> pl.DataFrame:
     """All documents, from where an earlier process ended."""
-    existing = pl.LazyFrame(schema=annotate.ROWS)
+
+    def existing() -> pl.LazyFrame:
+        return pl.LazyFrame(schema=annotate.ROWS)
+
     return annotate.annotate(SAMPLED, read, small_lens(), rater, existing, FolderProgress(folder)).rows
 
 

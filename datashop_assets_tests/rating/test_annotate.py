@@ -38,7 +38,7 @@ def read(rows: pl.DataFrame) -> Iterator[Document]:
 def rate(
     sampled: pl.DataFrame, rater: Rater, existing: pl.DataFrame, progress: FolderProgress, **more: object
 ) -> Annotated:
-    return annotate(sampled, read, LENS, rater, existing.lazy(), progress, **more)
+    return annotate(sampled, read, LENS, rater, existing.lazy, progress, **more)
 
 
 class Clock:
@@ -209,7 +209,7 @@ def test_a_rater_reads_documents_only_as_it_rates(progress: FolderProgress) -> N
         assert given[-1] == text
         return 1.0
 
-    annotate(documents(30), reading, LENS, ScriptedRater(judge), NOTHING.lazy(), progress)
+    annotate(documents(30), reading, LENS, ScriptedRater(judge), NOTHING.lazy, progress)
     assert len(given) == 30
 
 
@@ -266,6 +266,71 @@ def test_an_interrupted_rater_is_closed_at_once_and_what_it_gave_is_kept(progres
     assert len(rater.asked) == 3
 
 
+class TestTwoRunsOfOneCell:
+    """The second is begun, and sometimes ends, while the first one rates."""
+
+    COUNT = 110
+
+    def test_both_end_with_every_judgement(self, progress: FolderProgress) -> None:
+        other = FolderProgress(progress.folder)
+        done: list[Annotated] = []
+
+        def judge(text: str) -> float:
+            if text == "t70":
+                done.append(rate(documents(self.COUNT), ScriptedRater(lambda _: 3.0), NOTHING, other))
+            return 3.0
+
+        first = rate(documents(self.COUNT), ScriptedRater(judge), NOTHING, progress)
+        assert [(each.rows.height, each.left) for each in (first, *done)] == [(self.COUNT, 0)] * 2
+
+    def test_what_the_other_one_committed_and_cleared_is_taken_over(self, progress: FolderProgress) -> None:
+        other = FolderProgress(progress.folder)
+        committed = NOTHING
+
+        def judge(text: str) -> float:
+            nonlocal committed
+            if text == "t70":
+                committed = rate(documents(self.COUNT), ScriptedRater(lambda _: 3.0), NOTHING, other).rows
+                other.clear()
+            return 3.0
+
+        rater = ScriptedRater(judge)
+        done = annotate(documents(self.COUNT), read, LENS, rater, lambda: committed.lazy(), progress)
+        assert (done.rows["id"].n_unique(), done.rows.height, done.left) == (self.COUNT, self.COUNT, 0)
+        assert len(rater.asked) == self.COUNT, "nothing was asked twice"
+
+    def test_what_vanished_is_rated_again(self, progress: FolderProgress) -> None:
+        def judge(text: str) -> float:
+            if text == "t70":
+                for file in progress.folder.glob("*.parquet"):
+                    file.unlink()
+            return 3.0
+
+        rater = ScriptedRater(judge)
+        done = rate(documents(self.COUNT), rater, NOTHING, progress)
+        assert (done.rows["id"].n_unique(), done.rows.height, done.left) == (self.COUNT, self.COUNT, 0)
+        assert len(rater.asked) == done.used.documents == self.COUNT + SAVE_ROWS
+
+    def test_what_vanished_beyond_the_budget_is_left(self, progress: FolderProgress) -> None:
+        def judge(text: str) -> float:
+            if text == "t70":
+                for file in progress.folder.glob("*.parquet"):
+                    file.unlink()
+            return 3.0
+
+        spending = Spending("served", RatingBudget(documents=self.COUNT))
+        done = rate(documents(self.COUNT), ScriptedRater(judge), NOTHING, progress, spending=spending)
+        assert (done.rows.height, done.left) == (self.COUNT - SAVE_ROWS, SAVE_ROWS)
+
+    def test_rows_that_vanish_again_and_again_are_an_error(self, progress: FolderProgress) -> None:
+        class Sieve(FolderProgress):
+            def append(self, rows: pl.DataFrame) -> None:
+                pass
+
+        with pytest.raises(RuntimeError, match="5 judgements were kept and are gone"):
+            rate(documents(5), ScriptedRater(lambda _: 3.0), NOTHING, Sieve(progress.folder))
+
+
 @pytest.mark.parametrize("score", [pytest.param(5.01, id="above"), pytest.param(-1, id="below"), float("nan")])
 def test_a_score_off_the_scale_never_becomes_a_row(score: float, progress: FolderProgress) -> None:
     with pytest.raises(ValueError, match="off the scale"):
@@ -284,5 +349,21 @@ def test_summary_counts_scores_and_failures(progress: FolderProgress) -> None:
     facts = summary(rate(documents(6), ScriptedRater(script.__getitem__), NOTHING, progress).rows, LENS)
     assert facts["by_score"] == {"0": 1, "1": 0, "2": 0, "3": 0, "4": 0, "5": 2}
     assert facts["failed_by_reason"] == {"cut_off": 1, "refused": 2}
-    assert (facts["annotations"], facts["failed"]) == (6, 3)
+    assert (facts["annotations"], facts["failed"], facts["failed_share"]) == (6, 3, 0.5)
     assert facts["mean_score"] == pytest.approx(10 / 3)
+
+
+def test_documents_that_were_skipped_are_no_failures_and_are_not_tried_again(progress: FolderProgress) -> None:
+    script = {"t0": 4.0, "t1": "refused", "t2": "too_short", "t3": "empty_document"}
+    rows = rate(documents(4), ScriptedRater(script.__getitem__), NOTHING, progress).rows
+    facts = summary(rows, LENS)
+    assert (facts["skipped"], facts["failed"], facts["failed_share"]) == (2, 1, 0.5)
+    assert facts["failed_by_reason"] == {"refused": 1}
+    again = ScriptedRater(script.__getitem__)
+    rate(documents(4), again, rows, FolderProgress(progress.folder / "other"))
+    assert again.asked == ["t1"]
+
+
+def test_a_cell_of_skipped_documents_alone_has_no_failures(progress: FolderProgress) -> None:
+    facts = summary(rate(documents(2), ScriptedRater(lambda _: "too_short"), NOTHING, progress).rows, LENS)
+    assert (facts["skipped"], facts["failed"], facts["failed_share"]) == (2, 0, 0.0)

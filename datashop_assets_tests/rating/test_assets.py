@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from datashop_assets.rating import assets
 from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, worth, write_lens, write_project
@@ -257,6 +258,29 @@ def test_a_run_stops_at_its_budget_and_the_next_one_goes_on(parsed: World, given
     assert made_and_half_made(parsed, result) == (["teaching|crawl-00000", "teaching|crawl-00001"], [])
     parsed.run("rate_documents", "teaching", config=config)
     assert asked(parsed) == []
+
+
+def test_the_attempts_of_a_run_have_its_budget_together(parsed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint is gone at every fourth question."""
+    monkeypatch.setattr(assets, "RETRY", dg.RetryPolicy(max_retries=2, delay=0))
+    parsed.change_project(lenses=lenses(sample=6))
+    tried = 0
+
+    def breaks_off(text: str) -> float:
+        nonlocal tried
+        tried += 1
+        if tried % 4 == 0:
+            raise ConnectionError("the endpoint is gone")
+        return 2.0
+
+    parsed.judge = breaks_off
+    message = failure_of(
+        parsed.run("rate_documents", "teaching", config={"annotations": {"max_documents": 7}}, fails=True)
+    )
+    assert "7 of 7 documents" in message
+    assert parsed.read(RATINGS).height == 7
+    assert tried == 7 + 2, "two were lost"
+    assert list((parsed.profile.staging / "spent").iterdir()) == []
 
 
 def test_a_budget_that_ends_with_a_cell_leaves_the_later_ones_untouched(parsed: World) -> None:

@@ -46,7 +46,14 @@ class TestAskingAgain:
     def test_tokens_of_every_attempt_count(self) -> None:
         replies = [Reply("no", input_tokens=10, output_tokens=2), Reply(GOOD, "stop", 11, 3, retries=2)]
         judgement = one(rater(by_turns(*replies)))
-        assert (judgement.input_tokens, judgement.output_tokens, judgement.requests) == (21, 5, 4)
+        assert (judgement.input_tokens, judgement.output_tokens) == (21, 5)
+        assert (judgement.requests, judgement.retries) == (4, 2)
+
+    def test_what_a_failed_question_took_counts(self) -> None:
+        error = QuestionError("endpoint_error", "gone", requests=7, input_tokens=30, output_tokens=9)
+        judgement = one(rater(by_turns(Reply("no", "stop", 10, 2), error)))
+        assert (judgement.input_tokens, judgement.output_tokens) == (40, 11)
+        assert (judgement.requests, judgement.retries) == (8, 6)
 
     @pytest.mark.parametrize(
         ("reply", "reason"),
@@ -157,6 +164,31 @@ class TestLongDocuments:
         judge = rater(lambda _: pytest.fail("asked"))
         judgement = one(judge, text, self.LENS)
         assert (judgement.score, judgement.reason, judgement.requests) == (None, "empty_document", 0)
+
+
+class TestShortDocuments:
+    LENS = replace(LENS, min_chars=10)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            pytest.param("ten chars.", None, id="just long enough"),
+            pytest.param("too short", "too_short", id="one character less"),
+            pytest.param("too short      \n", "too_short", id="white space at its ends does not count"),
+            pytest.param(" \n ", "empty_document", id="nothing but white space"),
+        ],
+    )
+    def test_they_are_not_asked_about(self, text: str, reason: str | None) -> None:
+        judge = rater(lambda _: GOOD)
+        judgement = one(judge, text, self.LENS)
+        assert judgement.reason == reason
+        assert (len(judge.model.asked), judgement.skipped) == ((0, True) if reason else (1, False))
+
+    def test_a_lens_that_says_nothing_of_it_judges_every_text(self) -> None:
+        assert one(rater(lambda _: GOOD), "x").score == 4.0
+
+    def test_it_is_the_whole_document_that_counts_not_what_is_shown_of_it(self) -> None:
+        assert one(rater(lambda _: GOOD), "a" * 20, replace(self.LENS, max_chars=5)).score == 4.0
 
 
 class TestRecords:

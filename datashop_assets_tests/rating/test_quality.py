@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from datashop_assets.rating.quality import annotation_versions, labelled, rating_quality
+from datashop_assets.rating.quality import annotation_versions, failed_shards, labelled, rating_quality
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets_tests.classifier.lenses import lens
 from resources.lake import DeltaLake
@@ -16,15 +16,16 @@ LENS = lens()
 TABLE = ANNOTATIONS.of(LENS.name)
 
 
-def rate(lake: DeltaLake, shard: str, rater: str, scores: list[float | None], lens_version: str) -> None:
+def rate(lake: DeltaLake, shard: str, rater: str, scores: list[float | str | None], lens_version: str) -> None:
+    """A text in place of a score is the reason why there is none."""
     rows = [
         {
             "shard": shard,
             "rater": rater,
             "id": f"d{n}",
             "text_sha": f"t{n}",
-            "score": score,
-            "reason": None if score is not None else "refused",
+            "score": score if isinstance(score, float) else None,
+            "reason": None if isinstance(score, float) else score or "refused",
             "lens_version": lens_version,
             "rated_at": datetime.now(UTC),
             "version": "v",
@@ -51,6 +52,30 @@ def test_raters_are_counted_apart(lake: DeltaLake) -> None:
     assert (first["failed share"], first["distinct scores"]) == (0.25, 2)
     seen = (second["rater"], second["failed"], second["mean score"])
     assert seen == ("b", 0, 3.0), "an older text of the lens is left out"
+
+
+@pytest.mark.parametrize(
+    ("scores", "skipped", "failed", "share"),
+    [
+        pytest.param([1.0, "too_short", "empty_document"], 2, 0, 0.0, id="skipped documents are no failures"),
+        pytest.param([1.0, "too_short", "refused"], 1, 1, 0.5, id="the share is of those that were asked about"),
+        pytest.param(["too_short"], 1, 0, 0.0, id="nothing was asked about"),
+    ],
+)
+def test_skipped_documents_are_counted_apart(
+    scores: list[float | str | None], skipped: int, failed: int, share: float, tmp_path: Path
+) -> None:
+    lake = DeltaLake(str(tmp_path))
+    rate(lake, "s1", "a", scores, LENS.version)
+    (row,) = rating_quality(lake, [LENS]).to_dicts()
+    assert (row["judgements"], row["skipped"], row["failed"], row["failed share"]) == (
+        len(scores),
+        skipped,
+        failed,
+        share,
+    )
+    assert row["reasons"] == ("refused" if failed else "")
+    assert failed_shards(lake, LENS, "a") == ({"s1"} if failed else set()), "only failures are worth another try"
 
 
 def test_labels_are_one_raters_through_the_lens_as_it_is_now(lake: DeltaLake) -> None:

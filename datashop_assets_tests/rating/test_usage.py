@@ -25,7 +25,12 @@ def answered_from_cache(chunks: int = 1) -> Judgement:
     ("judgement", "wanted"),
     [
         pytest.param(judged(), {"asked": 1, "requests": 1, "retries": 0, "cached": 0}, id="one question"),
-        pytest.param(judged(requests=3), {"asked": 1, "requests": 3, "retries": 2, "cached": 0}, id="asked thrice"),
+        pytest.param(judged(requests=3), {"requests": 3, "retries": 0, "reasked": 2}, id="three answers, one readable"),
+        pytest.param(
+            judged(requests=6, retries=4),
+            {"requests": 6, "retries": 4, "reasked": 1},
+            id="two answers, four lost requests",
+        ),
         pytest.param(
             judged(requests=2, chunks=3, cached=1),
             {"asked": 1, "requests": 2, "retries": 0, "cached": 0},
@@ -38,9 +43,12 @@ def answered_from_cache(chunks: int = 1) -> Judgement:
             Judgement(1.0), {"asked": 1, "requests": 0, "retries": 0, "cached": 0}, id="a rater without requests"
         ),
         pytest.param(
-            Judgement(None, "endpoint_error", requests=5),
-            {"asked": 1, "requests": 5, "retries": 4, "failed": 1},
+            Judgement(None, "endpoint_error", requests=5, retries=4),
+            {"asked": 1, "requests": 5, "retries": 4, "reasked": 0, "failed": 1, "skipped": 0},
             id="a failure",
+        ),
+        pytest.param(
+            Judgement(None, "too_short", chunks=0), {"asked": 0, "failed": 0, "skipped": 1}, id="a document too short"
         ),
     ],
 )
@@ -111,6 +119,24 @@ def test_answers_from_the_cache_leave_the_budget_alone() -> None:
     assert spending.left() == {"documents_left": 0, "tokens_left": 9_760, "cost_left": pytest.approx(0.9992)}
 
 
+def test_skipped_documents_leave_the_budget_alone() -> None:
+    spending = Spending("served", RatingBudget(documents=2))
+    answers = iter(
+        [Judgement(None, "empty_document", chunks=0), judged(), Judgement(None, "too_short", chunks=0), judged()]
+    )
+    assert take(spending, 20, answers) == 4
+
+
+def test_a_later_attempt_begins_where_the_earlier_one_ended() -> None:
+    kept: list[Usage] = []
+    first = Spending("served", RatingBudget(documents=7), PRICE, remember=kept.append)
+    take(first, 5, forever(judged()))
+    first.keep()
+    second = Spending("served", RatingBudget(documents=7), PRICE, before=kept[-1])
+    assert take(second, 5, forever(judged())) == 2
+    assert str(second) == "7 of 7 documents, 840 tokens, 0.0028 cost"
+
+
 def test_a_budget_is_shared_by_all_that_is_asked_of_it() -> None:
     spending = Spending("served", RatingBudget(documents=7))
     assert [take(spending, 5, forever(judged())) for _ in range(3)] == [5, 2, 0]
@@ -140,7 +166,7 @@ def test_the_line_of_progress() -> None:
         used += spending.book(judgement)
     line = progress_line(used, 40, 8.0, spending)
     assert line == (
-        "4 of 40 rated; 0.50 documents/s; 240 tokens; 25% from the cache; 1 retries; 1 failed; "
+        "4 of 40 rated; 0.50 documents/s; 240 tokens; 25% from the cache; 1 answers asked for again; 1 failed; "
         "run so far: 3 documents, 240 tokens, 0.0008 of 5 cost; 1 min 12 s left"
     )
 

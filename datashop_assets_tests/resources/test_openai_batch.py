@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from datashop_assets.project import ProjectError, RaterSettings
-from datashop_assets.rating.judgement import Judgement
+from datashop_assets.rating import batched
+from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.seams import PermanentError, Rater
 from datashop_assets_tests.rating.lens_for_tests import documents, small_lens
 from datashop_assets_tests.resources.batch_server import BatchServer, serving_batches
@@ -94,6 +97,45 @@ def test_batches_are_bounded_and_wait_together(folder: Path, monkeypatch: pytest
     assert all(len(server.files[batch["input_file_id"]]) <= 3000 for batch in server.batches.values())
 
 
+@pytest.mark.parametrize(
+    ("bound", "most", "sizes"),
+    [
+        pytest.param("TOGETHER", 4, [4, 4, 2], id="documents"),
+        pytest.param("TOGETHER_CHARS", 1000, [3, 3, 3, 1], id="characters: 400 a document"),
+    ],
+)
+def test_so_much_is_asked_about_together_and_the_next_is_read_after_it(
+    bound: str, most: int, sizes: list[int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batched, bound, most)
+    read: list[str] = []
+
+    def texts() -> Iterator[Document]:
+        for text in TEXTS:
+            read.append(text)
+            yield Document(text + "_" * 400)
+
+    with serving_batches(lambda document, times: score(document.rstrip("_"), times)) as server:
+        judgements = rater(server, folder).rate(LENS, texts())
+        first = next(judgements)
+        assert len(read) == sizes[0]
+        assert [j.score for j in (first, *judgements)] == SCORES
+    assert [batch["request_counts"]["total"] for batch in server.batches.values()] == sizes
+
+
+def test_skipped_documents_are_in_no_batch(folder: Path) -> None:
+    lens = replace(LENS, min_chars=2)
+    with serving_batches(score) as server:
+        judgements = list(rater(server, folder).rate(lens, documents(["d1", "x", " ", "d2"])))
+    assert [(j.score, j.reason) for j in judgements] == [
+        (1.0, None),
+        (None, "too_short"),
+        (None, "empty_document"),
+        (2.0, None),
+    ]
+    assert sorted(server.asked) == ["d1", "d2"]
+
+
 def test_one_document_twice_is_asked_about_once(folder: Path) -> None:
     with serving_batches(score) as server:
         judgements = rate(server, folder, ["d4", "d1", "d4"])
@@ -134,7 +176,7 @@ def test_a_document_that_cannot_be_judged_is_null_with_the_reason(
         judgements = rate(server, folder)
     assert [j.score for j in judgements] == [*SCORES[:3], None, *SCORES[4:]]
     assert judgements[3].reason == reason
-    assert server.asked.count("d3") == times
+    assert server.asked.count("d3") == judgements[3].requests == times
     assert server.asked.count("d4") == 1
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_teaching_text_scores_above_junk_and_an_empty_document_fails(rater: Exem
     assert teaching.score is not None
     assert junk.score is not None
     assert teaching.score >= lens.positive_at > junk.score
+
+
+def test_what_there_is_nothing_to_judge_in_needs_no_model(lens: Lens, tmp_path: Path) -> None:
+    rater = build_rater(SETTINGS.model_copy(update={"model": "nowhere.gguf"}), tmp_path)
+    judgements = rater.rate(replace(lens, min_chars=9), documents(["a stub  ", " \n"]))
+    assert [judgement.reason for judgement in judgements] == ["too_short", "empty_document"]
 
 
 @pytest.mark.models

@@ -57,7 +57,8 @@ class ExemplarContrastRater:
 
     `settings.threads` is torch's number of threads while a batch is judged; before and after it is what it was.
     Documents are judged by their first `document_tokens` tokens. A document without any text gets the reason
-    `empty_document`; no other judgement fails. Scores are continuous on the lens's scale.
+    `empty_document`, one with less than the lens judges `too_short`; no judgement fails. Scores are continuous on the
+    lens's scale.
     """
 
     def __init__(self, settings: RaterSettings, cache: Path) -> None:
@@ -79,13 +80,14 @@ class ExemplarContrastRater:
         waiting = iter(documents)
         while batch := list(islice(waiting, BATCH)):
             views = [lens.view(document.text) for document in batch]
-            written = [view for view in views if view.strip()]
+            skipped = [_skipped(lens, document.text, view) for document, view in zip(batch, views, strict=True)]
+            written = [view for view, reason in zip(views, skipped, strict=True) if reason is None]
             begun = time.perf_counter()
             judged: Iterator[tuple[float, int]] = iter(self._judge(lens, written) if written else [])
             seconds = (time.perf_counter() - begun) / max(len(written), 1)
-            for view in views:
-                if not view.strip():
-                    yield Judgement(None, "empty_document")
+            for reason in skipped:
+                if reason is not None:
+                    yield Judgement(None, reason)
                     continue
                 value, tokens = next(judged)
                 score = float(self._prepared[lens.version].calibration.scores(value))
@@ -171,3 +173,10 @@ class ExemplarContrastRater:
             chosen = logits.gather(2, targets.unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2)
             summed: NDArray[np.float64] = (chosen * real).sum(dim=1).double().numpy()
         return summed
+
+
+def _skipped(lens: Lens, text: str, view: str) -> str | None:
+    """Why there is nothing to judge; None where there is something."""
+    if lens.is_too_short(text):
+        return "too_short"
+    return None if view.strip() else "empty_document"
