@@ -74,7 +74,8 @@ class RatingRun:
             before = Usage(**spent.collect().row(-1, named=True)) if spent is not None else None
 
             def remember(used: Usage) -> None:
-                kept.replace(pl.DataFrame([asdict(used)]))
+                if any(bound is not None for bound in budget.model_dump().values()):
+                    kept.replace(pl.DataFrame([asdict(used)]))
 
             self._kept[name] = kept
             self.spendings[name] = Spending(name, budget, price, before, remember)

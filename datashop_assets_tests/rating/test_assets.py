@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.rating import assets
+from datashop_assets.rating import annotate, assets
 from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, worth, write_lens, write_project
@@ -121,6 +121,29 @@ def test_a_rater_that_breaks_off_is_asked_for_the_rest_only(parsed: World) -> No
     assert len(rest) == 24 - 17
     assert not set(before) & set(rest)
     assert parsed.read(RATINGS).height == 24
+
+
+def test_two_runs_of_one_shard_both_end_with_its_whole_sample(parsed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second begins in the middle of the first, commits the shard, and clears what both had kept."""
+    monkeypatch.setattr(annotate, "SAVE_ROWS", 2)
+    parsed.change_project(lenses=lenses(sample=12))
+    tried = 0
+
+    def judge(text: str) -> float:
+        nonlocal tried
+        tried += 1
+        if tried == 6:
+            parsed.run("rate_documents", "teaching", shards=parsed.shards[:1])
+        return worth(text)
+
+    parsed.judge = judge
+    parsed.run("rate_documents", "teaching", shards=parsed.shards[:1])
+    rated = parsed.read(RATINGS)
+    assert (rated.height, rated["id"].n_unique(), rated["score"].null_count()) == (12, 12, 0)
+    assert tried < 2 * 12, "the second took over what the first had kept"
+    before = tried
+    parsed.run("rate_documents", "teaching", shards=parsed.shards[:1])
+    assert tried == before, "the shard is done"
 
 
 def test_rater_and_sample_size_of_one_run_come_from_its_config(parsed: World) -> None:
