@@ -33,6 +33,8 @@ TEMPLATE_VALUES = (
 )
 # More levels than this no prompt anchors, and the answers' tokens are no longer single ones.
 WIDEST_RANGE = 100
+# Of criteria, label sets, labels of one set, exemplars: templates loop over them, two deep.
+LONGEST_LIST = 1000
 # What the column `int_score` holds.
 LOWEST_SCORE, HIGHEST_SCORE = -128, 127
 
@@ -57,7 +59,9 @@ class LabelSetPart(Part):
 
     name: Name
     description: str = ""
-    labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(min_length=1)
+    labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        min_length=1, max_length=LONGEST_LIST
+    )
 
 
 class ChunkingPart(Part):
@@ -78,9 +82,9 @@ class Header(Part):
     document_type: DocumentType = "pretrain"
     input_fields: tuple[Name, ...] = ()
     scale: Range | None = None
-    criteria: tuple[CriterionPart, ...] = ()
+    criteria: tuple[CriterionPart, ...] = Field((), max_length=LONGEST_LIST)
     compression: dict[Integer, Integer] = Field(default_factory=dict)
-    label_sets: tuple[LabelSetPart, ...] = ()
+    label_sets: tuple[LabelSetPart, ...] = Field((), max_length=LONGEST_LIST)
     positive_at: float | None = None
     max_chars: Annotated[Integer, Field(ge=1)] = 4000
     min_chars: Annotated[Integer, Field(ge=0)] = 0
@@ -175,7 +179,7 @@ class ExemplarPart(Part):
 class Exemplars(Part):
     """`exemplars.yaml`, whose list stands under the key `exemplars` here."""
 
-    exemplars: tuple[ExemplarPart, ...] = ()
+    exemplars: tuple[ExemplarPart, ...] = Field((), max_length=LONGEST_LIST)
 
     def faults(self, header: Header) -> Iterator[tuple[Path, str]]:
         """What is wrong with the exemplars, given the header: where (in the list), and why."""

@@ -91,6 +91,8 @@ def syntax_faults(file: str, template: nodes.Template, known: Set[str], data: Se
         if not isinstance(node, (*STATEMENTS, *EXPRESSIONS)) and not _calls_items(node):
             yield file, node.lineno, f"{_called(node)} is not used in lens templates; docs/lenses.md says what is"
             return
+        if isinstance(node, nodes.Include) and deep:
+            yield file, node.lineno, "an include stands outside of loops: the file may have loops of its own"
         if isinstance(node, nodes.Filter):
             for reason in _filter_faults(node, {*LISTS, *local}):
                 yield file, node.lineno, reason

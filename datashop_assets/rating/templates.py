@@ -27,6 +27,8 @@ ENTRIES = ("system.jinja", "prompt.jinja")
 DEEPEST = 50
 # Of one message, includes counted as often as they are included. Longer prompts than this no model reads.
 LARGEST_PROMPT = 400_000
+# In one message too, so that loops which show nothing come to an end: lenses are loaded at every start.
+MOST_LOOPS = 100
 BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}")
 
 
@@ -93,10 +95,12 @@ def template_faults(sources: Mapping[str, str], fields: Collection[str], few_sho
     if few_shot and "examples" not in used:
         yield "prompt.jinja", None, "never uses examples, though exemplars.yaml has some for few_shot"
     if not wrong:
-        sizes = {entry: _expanded(entry, parsed, sources) for entry in ENTRIES}
-        for entry, size in sizes.items():
-            if size > LARGEST_PROMPT:
-                yield entry, None, f"has {size:,} characters with what it includes; {LARGEST_PROMPT:,} are the most"
+        lengths = {file: len(source) for file, source in sources.items()}
+        loops = {file: len(list(template.find_all(nodes.For))) for file, template in parsed.items()}
+        for own, most, what in ((lengths, LARGEST_PROMPT, "characters"), (loops, MOST_LOOPS, "loops")):
+            for entry in ENTRIES:
+                if (size := _expanded(entry, parsed, sources, own)) > most:
+                    yield entry, None, f"has {size:,} {what} with what it includes; {most:,} are the most"
 
 
 def _compiling_faults(made: ImmutableSandboxedEnvironment, sources: Mapping[str, str]) -> Iterator[Fault]:
@@ -168,13 +172,16 @@ def _reached(file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[s
     return reached
 
 
-def _expanded(file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[str, str]) -> int:
-    """Characters of the file with everything that it includes in its place. The includes must not go in circles."""
+def _expanded(
+    file: str, parsed: Mapping[str, nodes.Template], sources: Mapping[str, str], own: Mapping[str, int]
+) -> int:
+    """The sum of the file's own figure and of those of all that it includes, as often as it includes it. The includes
+    must not go in circles."""
     sizes: dict[str, int] = {}
 
     def size(here: str) -> int:
         if here not in sizes:
-            sizes[here] = len(sources[here]) + sum(size(target) for target in _targets(here, parsed, sources))
+            sizes[here] = own[here] + sum(size(target) for target in _targets(here, parsed, sources))
         return sizes[here]
 
     return size(file)

@@ -42,6 +42,11 @@ from datashop_assets_tests.rating.lens_folders import PROMPT, SCORE, write_folde
             "2 deep at most",
             id="loops three deep",
         ),
+        pytest.param(
+            "{% for a in criteria %}{% include 'system.jinja' %}{% endfor %}",
+            "outside of loops",
+            id="loops by includes",
+        ),
         pytest.param("{% for a in criteria recursive %}{{ loop(a) }}{% endfor %}", "recursive", id="a recursive loop"),
         pytest.param("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macro", id="a recursive macro"),
         pytest.param("{% set a = document ~ document %}", "set", id="a text that doubles"),
@@ -130,6 +135,22 @@ def test_includes_that_double_at_every_step_are_refused(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, prompt_jinja=PROMPT + "{% include 's0.jinja' %}", **steps)
     with pytest.raises(LensFolderError, match="characters with what it includes"):
         load_lens(folder)
+
+
+def test_loops_that_double_at_every_step_are_refused(tmp_path: Path) -> None:
+    """Loops that show nothing, and so are never too long."""
+    loop = "{% for a in criteria %}{% for b in criteria %}{% endfor %}{% endfor %}"
+    steps = {f"s{n}_jinja": f"{{% include 's{n + 1}.jinja' %}}" * 2 for n in range(9)} | {"s9_jinja": loop}
+    folder = write_folder(tmp_path, prompt_jinja=PROMPT + "{% include 's0.jinja' %}", **steps)
+    with pytest.raises(LensFolderError, match="has 1,024 loops with what it includes; 100 are the most"):
+        load_lens(folder)
+
+
+def test_a_list_that_loops_would_take_for_ever_over_is_refused(tmp_path: Path) -> None:
+    entries = "".join(f"  - {{name: c{n}, range: [1, 3]}}\n" for n in range(1001))
+    header = f"title: Many\ndescription: Many.\ncriteria:\n{entries}positive_at: 2\n"
+    with pytest.raises(LensFolderError, match=r"lens\.yaml:3: criteria: tuple should have at most 1000 items"):
+        load_lens(write_folder(tmp_path, lens_yaml=header))
 
 
 def test_files_that_include_each_other_are_refused(tmp_path: Path) -> None:
