@@ -31,8 +31,9 @@ LOG_SECONDS = 15.0
 MOST_ROUNDS = 3
 
 Log = Callable[[str], Any]
-# Whether a row of annotations is of a document that the rater was to judge, and did not.
-FAILED = pl.col("reason").is_not_null() & ~pl.col("reason").is_in(list(SKIPPED))
+# Whether a row of annotations is of a document that no rater was to judge, or of one that it was to judge and did not.
+LEFT_OUT = pl.col("reason").is_in(list(SKIPPED))
+FAILED = pl.col("reason").is_not_null() & ~LEFT_OUT
 
 
 class Progress(Protocol):

@@ -28,6 +28,7 @@ from datashop_assets.partitions import (
     label_partitions,
 )
 from datashop_assets.plots import share_bars, share_map
+from datashop_assets.rating.annotate import FAILED, LEFT_OUT
 from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, Staging, rate_partitions, rated_asset
 from datashop_assets.rating.exports import write_csv
 from datashop_assets.rating.label_agreement import label_pair_table, label_pairs
@@ -64,7 +65,8 @@ def report_facts(judged: pl.DataFrame, shares: pl.DataFrame, lens: Lens, most: i
     """What people see of a distribution: pictures of each label set, tables of everything, failures by reason."""
     facts: dict[str, Any] = {
         "judged documents": int(judged["reason"].is_null().sum()),
-        "failed": int(judged["reason"].is_not_null().sum()),
+        "failed": judged.filter(FAILED).height,
+        "skipped": judged.filter(LEFT_OUT).height,
         "failures": table(failures(judged)),
     }
     if judged.is_empty():

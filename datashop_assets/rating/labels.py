@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.estimate import Estimate
-from datashop_assets.rating.annotate import failure_counts
+from datashop_assets.rating.annotate import FAILED, failure_counts
 from datashop_assets.rating.estimates import share
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, TableSpec
@@ -134,7 +134,7 @@ def failures(judged: pl.DataFrame) -> pl.DataFrame:
     """Judgements that failed, by dataset and reason, most frequent first: dataset, reason, documents, of."""
     totals = judged.group_by("dataset").agg(pl.len().alias("of"))
     return (
-        judged.drop_nulls("reason")
+        judged.filter(FAILED)
         .group_by("dataset", "reason")
         .agg(pl.len().alias("documents"))
         .join(totals, on="dataset")

@@ -14,6 +14,7 @@ from datashop_assets.graph import Graph
 from datashop_assets.partitions import GRID_TO_LENS, lens_partitions
 from datashop_assets.plots import histograms
 from datashop_assets.project import SummarySettings
+from datashop_assets.rating.annotate import FAILED, LEFT_OUT
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.summary import NOTHING_RATED, QUALITY, Summary, scores_by_dataset, summarise, write_summary
 from datashop_assets.seams import Lake
@@ -36,7 +37,8 @@ def summary_facts(summary: Summary, lens: Lens) -> dict[str, Any]:
     """What people see of a summary: both tables, and the histogram of scores by dataset."""
     facts: dict[str, Any] = {
         "judgements": summary.rated.height,
-        "failed": int(summary.rated["reason"].is_not_null().sum()),
+        "failed": summary.rated.filter(FAILED).height,
+        "skipped": summary.rated.filter(LEFT_OUT).height,
         "classes": table(summary.classes.drop("lens")),
         "mean scores": table(summary.means.drop("lens")),
     }

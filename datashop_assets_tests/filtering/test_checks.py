@@ -1,6 +1,5 @@
 """The checks of the filtering stage see what is missing and what was changed."""
 
-
 import dagster as dg
 
 from datashop_assets.records import FILTERED, RELEASES

@@ -77,7 +77,9 @@ def test_documents_and_no_label_of_a_set_add_up(lake: DeltaLake) -> None:
 
 
 def test_failures_are_listed_by_dataset_and_reason(lake: DeltaLake) -> None:
-    assert failures(judged_documents(lake, LENS, "r1")).rows() == [("crawl", "refused", 1, 4)]
+    annotate(lake, LENS, [("crawl-1", "e2", {"reason": "refused"}), ("crawl-1", "e1", {"reason": "too_short"})])
+    found = failures(judged_documents(lake, LENS, "r1")).rows()
+    assert found == [("crawl", "refused", 1, 5)], "what was too short did not fail"
 
 
 def test_the_most_frequent_come_first_and_no_label_last(lake: DeltaLake) -> None:
