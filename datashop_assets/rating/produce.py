@@ -67,8 +67,7 @@ def rate_cells(
         for cell, version in documents.items()
     }
 
-    def progress(cell: Cell) -> Progress:
-        return staging("annotations", lens.name, lens.version, rater.id, cell.shard)
+    staged_of: dict[Cell, Progress] = {}
 
     def versions_now() -> dict[Cell, str | None]:
         return {cell: version for cell, (version, _) in have(lake, target, list(cells)).items()}
@@ -92,7 +91,7 @@ def rate_cells(
         def read(rows: pl.DataFrame) -> Iterator[Document]:
             return read_documents(lake, cell.shard, snapshot, rows)
 
-        staged = progress(cell)
+        staged = staged_of[cell] = staging("annotations", lens.name, lens.version, rater.id, cell.shard)
         done = annotate(sampled, read, lens, rater, existing, staged, spending, log)
         if done.left and staged.scan() is None:
             raise stopped()  # nothing is new here
@@ -106,7 +105,7 @@ def rate_cells(
 
     for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1, missing=missing, again=again):
         if not outcome.skipped:
-            progress(outcome.cell).clear()
+            staged_of.pop(outcome.cell).clear()  # the same object: it forgets what it has seen, and nothing else
         yield outcome
         if outcome.facts.get("left_to_rate"):
             raise stopped()

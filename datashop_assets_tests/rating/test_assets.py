@@ -38,6 +38,7 @@ def test_a_larger_sample_asks_for_the_additional_documents_only(parsed: World) -
     parsed.run("rate_documents", "teaching")
     first = asked(parsed)
     assert len(first) == 2 * 4
+    assert list(parsed.profile.staging.rglob("*.parquet")) == [], "what is committed is not kept twice"
     parsed.run("rate_documents", "teaching")
     assert asked(parsed) == []
     parsed.change_project(lenses=lenses(sample=7))
