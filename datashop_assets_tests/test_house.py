@@ -16,6 +16,7 @@ STAGES = [
     "corpus",
     "embedding",
     "rating",
+    "curation",
     "classifier",
     "scoring",
     "filtering",
