@@ -57,8 +57,12 @@ class LocalModelStore:
         return name
 
     def place(self, uri: str) -> str:
-        """See `seams.ModelStore`."""
-        return str((self.root / uri.removeprefix("file://")).resolve())
+        """See `seams.ModelStore`. A full path of before the store was moved leads to where it is now."""
+        given = Path(uri.removeprefix("file://"))
+        tails = (self.root.joinpath(*given.parts[start:]) for start in range(1, len(given.parts)))
+        if given.is_absolute() and not given.exists():
+            given = next((tail for tail in tails if (tail / MANIFEST).is_file()), given)
+        return str((self.root / given).resolve())
 
     def fetch(self, uri: str) -> Path:
         """See `seams.ModelStore`."""

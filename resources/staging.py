@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import polars as pl
@@ -47,14 +48,20 @@ class FolderProgress:
         if self._number is None:
             files = self._files()
             self._number = int(files[-1].stem.partition("-")[0]) + 1 if files else 0
-        self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{self._number:08d}-{os.getpid()}-{uuid4().hex[:12]}.partial"
-        with partial.open("wb") as stream:
+        with self._new(partial) as stream:
             rows.write_parquet(stream)
             stream.flush()
             os.fsync(stream.fileno())
         self._known.add(partial.rename(partial.with_suffix(".parquet")))
         self._number += 1
+
+    def _new(self, file: Path) -> BinaryIO:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return file.open("wb")
+        self.folder.mkdir(parents=True, exist_ok=True)  # another process took the empty folder away in between
+        return file.open("wb")
 
     def replace(self, rows: pl.DataFrame) -> None:
         """Keep these rows instead of all that is there. A kill in between leaves both, these ones last."""

@@ -106,15 +106,17 @@ def fit(patterns: Matrix) -> Transition:
         joint = np.einsum("k,ka,kb,kc->kabc", prior, rater, neighbour, neighbour)
         likelihood = joint.sum(axis=0)
         there = patterns > 0
-        reached = float((patterns[there] * np.log(likelihood[there])).sum() / texts)
+        fitting = float((patterns[there] * np.log(likelihood[there])).sum() / texts)
+        # What each step climbs, by the rows that `_emission` adds.
+        reached = fitting + PRIOR_ROWS * float(np.log(np.diag(rater) * np.diag(neighbour)).sum()) / texts
         if reached - before < TOLERANCE:
-            return Transition(rater, neighbour, prior, rated, int(texts), step, True, reached)
+            return Transition(rater, neighbour, prior, rated, int(texts), step, True, fitting)
         before = reached
         expected = joint * np.divide(patterns, likelihood, out=np.zeros_like(patterns), where=there)
         prior = expected.sum(axis=(1, 2, 3)) / texts
         rater = _emission(expected.sum(axis=(2, 3)))
         neighbour = _emission(expected.sum(axis=(1, 2)) + expected.sum(axis=(1, 3)))
-    return Transition(rater, neighbour, prior, rated, int(texts), MOST_STEPS, False, before)
+    return Transition(rater, neighbour, prior, rated, int(texts), MOST_STEPS, False, fitting)
 
 
 def _emission(expected: Matrix) -> Matrix:

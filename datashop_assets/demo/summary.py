@@ -12,6 +12,7 @@ from datashop_assets.classifier.registry import promoted, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.quality import corpus_quality
 from datashop_assets.evaluation.produce import reports
+from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.state import current_cutoff
 from datashop_assets.graph import Graph
 from datashop_assets.rating.quality import rating_quality
@@ -70,4 +71,4 @@ def _filtered(lake: Lake, lens: str, releases: Path) -> Iterator[str]:
         yield f"kept share   {lens}: {cutoff.kept_share:.1%} of {cutoff.documents} documents (cut-off {cutoff.cutoff})"
     rows = lake.scan(RELEASES).filter(pl.col("lens") == lens).sort("created_at").collect().to_dicts()
     for row in rows[-1:]:
-        yield f"release      {lens}: {row['documents']} documents in {releases / row['uri']}"
+        yield f"release      {lens}: {row['documents']} documents in {release_folder(releases, row['uri'])}"

@@ -7,6 +7,7 @@ import polars as pl
 
 from datashop_assets.asset_metadata import table
 from datashop_assets.corpus.quality import incomplete_cells
+from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.release import verify_release
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import lens_partitions
@@ -36,7 +37,7 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], releases: dg.ResourceParam[Path]
     ) -> dg.AssetCheckResult:
         rows = lake.scan(RELEASES).filter(pl.col("lens") == context.partition_key).sort("created_at").collect()
-        folder = releases / rows["uri"][-1]
+        folder = release_folder(releases, rows["uri"][-1])
         problems = verify_release(folder)
         return dg.AssetCheckResult(
             passed=not problems,

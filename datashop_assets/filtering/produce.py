@@ -159,6 +159,12 @@ def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, li
     )
 
 
+def release_folder(releases: Path, uri: str) -> Path:
+    """Where a release of the table lies; a full path of before `releases` was moved leads to where it is now."""
+    folder = releases / uri
+    return folder if folder.exists() else releases.joinpath(*Path(uri).parts[-2:])
+
+
 def _by_license(counts: Mapping[str | None, int]) -> pl.DataFrame:
     """Documents by licence, the most frequent first; a null licence is an unknown one."""
     schema = {"license": pl.String, "documents": pl.Int64}

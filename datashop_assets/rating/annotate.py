@@ -102,7 +102,14 @@ def annotate(
         return _candidates(paid_for(existing, progress), sampled, lens, rater)
 
     known = _reusable(judged())
-    todo = sampled.join(known, on="id", how="anti", maintain_order="left")
+    # What was never tried first, then what failed longest ago: a budget that ends again and again reaches all of it.
+    failed = judged().filter(FAILED).group_by("id").agg(pl.col("rated_at").max()).collect()
+    todo = (
+        sampled.join(known, on="id", how="anti", maintain_order="left")
+        .join(failed, on="id", how="left", maintain_order="left")
+        .sort("rated_at", nulls_last=False, maintain_order=True)
+        .drop("rated_at")
+    )
     log(f"{lens.name}: {sampled.height:,} documents sampled, {known.height:,} rated before, {todo.height:,} to rate")
     begun = clock()
     used, untried = Usage(), sampled.clear()
@@ -113,7 +120,9 @@ def annotate(
         rows = _one_each(judged())
         todo = sampled.join(pl.concat([rows.select("id"), untried.select("id")]), "id", "anti", maintain_order="left")
         if todo.is_empty():
-            return Annotated(rows, used, clock() - begun, untried.height)
+            # Another run may have judged meanwhile what this one left.
+            left = untried.join(rows.filter(~FAILED).select("id"), on="id", how="anti").height
+            return Annotated(rows, used, clock() - begun, left)
         log(f"{lens.name}: {todo.height:,} judgements that were kept are gone, and are rated again")
     raise RuntimeError(
         f"{lens.name}: {todo.height:,} judgements were kept and are gone, {MOST_ROUNDS} times; something else clears "

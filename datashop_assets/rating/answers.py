@@ -28,7 +28,7 @@ LEADS = (
     "the", "its", "this", "my", "and", "but", "so", "thus", "hence", "therefore", "overall", "final", "total",
     "assigned", "educational",
 )  # fmt: skip
-SENTENCE = r"(?:\A[\s*#>,;-]*|[.!?;]\s+[*#]*|(?:\.\.\.|…)\s*)"
+SENTENCE = r"(?:\A[\s*#,;-]*|[.!?;]\s+[*#]*|(?:\.\.\.|…)\s*)"
 # A mark between quotes speaks of the document: `it ends with "Score: 5"`. In `"score": 5` the key alone is quoted.
 QUOTES = "\"'`“”‘’«»"
 CLOSING = rf"[*_)\]{QUOTES}]*"
@@ -79,8 +79,8 @@ def parse_answer(text: str, lens: Lens, mode: Mode) -> Answer:
 
     What a model only quotes (within a JSON string, a nested object, or between quotation marks) is no claim of its own.
     A mark is a plain claim where it begins a line or a sentence, but for a few words such as `The final`, and its
-    number ends one; `/5` or `out of 5` may follow the number. A mark elsewhere, or with more behind its number, leaves
-    doubt.
+    number ends one; `/5` or `out of 5` may follow the number. A mark elsewhere, with more behind its number, or with
+    another number in its line, leaves doubt.
     Claims that contradict each other leave doubt too, whichever came last: a document may be echoed after the verdict
     as well as before it. A score may have decimals, after a point; none is ever clipped or rounded. Faults:
 
@@ -236,7 +236,7 @@ def _marks(prose: str, names: Iterable[str], lens: Lens) -> list[_Mark]:
     # The longest name first: "code quality: 3" says nothing of "quality".
     spelled = (re.sub(r"[\s_-]+", r"[\\s_-]+", re.escape(name)) for name in sorted(names, key=len, reverse=True))
     pattern = rf"(?P<quote>[\"'`]?)\b(?P<name>{'|'.join(spelled)})\b(?P=quote){VALUE}"
-    leads = "|".join(map(re.escape, {*LEADS, *re.split(r"[\s_-]+", lens.name)}))
+    leads = "|".join(map(re.escape, {*LEADS, *filter(None, re.split(r"[\s_-]+", lens.name))}))
     before = re.compile(rf"{SENTENCE}(?:(?:{leads}),?\s+)*\**\Z", re.IGNORECASE)
     after = re.compile(rf"{CLOSING}(?:[.;!]{CLOSING}(?!\S)|,?\s*(?:(?:{leads}),?\s+)*\**\Z)", re.IGNORECASE)
     found = list(re.finditer(pattern, prose, re.IGNORECASE))
@@ -249,7 +249,8 @@ def _marks(prose: str, names: Iterable[str], lens: Lens) -> list[_Mark]:
         opened, closed = lead.rstrip(" ")[-1:], rest.lstrip(" .!")[:1]
         if opened and closed and opened in QUOTES and closed in QUOTES:
             continue
-        plain = bool(before.search(lead) and after.match(rest))
+        # A second number in the line may take the first one back: `Score: 4. No, 2.`
+        plain = bool(before.search(lead) and after.match(rest) and not re.search(r"\d", rest))
         marks.append(_Mark(mark["name"], mark["value"], mark["top"], plain, mark.start()))
     return marks
 

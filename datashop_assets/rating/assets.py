@@ -1,6 +1,7 @@
 """Assets of the rating stage: a sample of each shard, rated through each lens, and a report on who rated it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -128,13 +129,14 @@ def rate_partitions(
     asset's check `budget_check` too, which the failed step keeps from running.
     """
     run = RatingRun(lake, staging, lineage_of(context, lake, DOCUMENTS), context.log.info)
+    retry_before = _begun_at(context) if config.retry_failed else None
     try:
         for lens_name, cells in cells_by_lens(context).items():
             lens, settings = graph.lenses[lens_name], graph.settings(lens_name)
             size = settings.sample_per_shard if config.sample_per_shard is None else config.sample_per_shard
             # A lens whose ratings are all imported is asked about too: its rater says that they are to be imported.
             for name in [config.rater] if config.rater else graph.asked_raters(lens_name) or [settings.rater]:
-                assignment = Assignment(lens, raters(name), size, settings.sample_seed, config.retry_failed)
+                assignment = Assignment(lens, raters(name), size, settings.sample_seed, retry_before)
                 asked = graph.project.raters[name]
                 spending = run.spending(name, config.budget(asked.budget), asked.price)
                 run.rate(assignment, cells, spending, describe)
@@ -160,6 +162,12 @@ def rate_partitions(
     run.forget_spendings()
     for cell, metadata in _cell_facts(context, run):
         context.add_asset_metadata(metadata, partition_key=partition_key(cell))
+
+
+def _begun_at(context: dg.AssetExecutionContext) -> datetime:
+    """When the run began, this attempt or an earlier one: what failed since then was tried by this run already."""
+    begun = context.instance.get_run_stats(context.run_id).start_time
+    return datetime.now(UTC) if begun is None else datetime.fromtimestamp(begun, UTC)
 
 
 def _cell_facts(context: dg.AssetExecutionContext, run: RatingRun) -> Iterator[tuple[Cell, dict[str, Any]]]:

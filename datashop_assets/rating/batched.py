@@ -75,7 +75,9 @@ class BatchedRater(PromptedRater):
         self.batches = model
 
     def _rate(self, lens: Lens, documents: Iterable[Document]) -> Iterator[Judgement]:
-        for together in self._groups(lens, documents):
+        stream = iter(documents)
+        # Asked again after each group: a budget may have room again once those that took nothing are counted.
+        while together := self._group(lens, stream):
             self._ask_in_rounds(
                 lens, [each for parts in together if not isinstance(parts, Judgement) for each in parts]
             )
@@ -85,8 +87,8 @@ class BatchedRater(PromptedRater):
                 else:
                     yield judgement_of(lens, [each.finished() for each in parts])
 
-    def _groups(self, lens: Lens, documents: Iterable[Document]) -> Iterator[list[Judgement | list[_Open]]]:
-        """The documents in groups; of each only what is asked is kept, not its text."""
+    def _group(self, lens: Lens, documents: Iterator[Document]) -> list[Judgement | list[_Open]]:
+        """The next documents; of each only what is asked is kept, not its text."""
         together: list[Judgement | list[_Open]] = []
         chars = 0
         for document in documents:
@@ -98,10 +100,8 @@ class BatchedRater(PromptedRater):
                 chars += sum(each.chars for each in opened)
                 together.append(opened)
             if len(together) == TOGETHER or chars >= TOGETHER_CHARS:
-                yield together
-                together, chars = [], 0
-        if together:
-            yield together
+                break
+        return together
 
     def _opened(self, lens: Lens, document: Document) -> _Open:
         """The part, done where its answer is kept already or where it cannot be asked about."""

@@ -6,6 +6,7 @@ What belongs here: the order of the steps, and how a run ends at its budget. Wha
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -23,19 +24,21 @@ from datashop_assets.rating.usage import BudgetReachedError, Spending
 from datashop_assets.records import DOCUMENTS, Cell
 from datashop_assets.seams import Lake, Rater
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Assignment:
     """Who rates how much: a rater, a lens, and a sample of `size` documents a shard.
 
-    With `retry_failed`, also what failed in cells that are done is rated again.
+    With `retry_failed_before`, also what failed before that moment in cells that are done is rated again.
     """
 
     lens: Lens
     rater: Rater
     size: int
     seed: int
-    retry_failed: bool = False
+    retry_failed_before: datetime | None = None
 
 
 def rate_cells(
@@ -73,10 +76,11 @@ def rate_cells(
         return {cell: version for cell, (version, _) in have(lake, target, list(cells)).items()}
 
     stood_at = versions_now()
-    with_failures = failed_shards(lake, lens, rater.id) if assignment.retry_failed else set()
-    again = {
-        cell for cell in wanted if cell.shard in with_failures and base_version(stood_at.get(cell)) == wanted[cell]
-    }
+    before = assignment.retry_failed_before
+    failures = failed_shards(lake, lens, rater.id, before) if before else {}
+    again = {cell for cell in wanted if cell.shard in failures and base_version(stood_at.get(cell)) == wanted[cell]}
+    # Where a budget ends such a run, the next one begins with what was tried least lately.
+    wanted = dict(sorted(wanted.items(), key=lambda item: failures[item[0].shard] if item[0] in again else NEVER))
 
     def stopped() -> BudgetReachedError:
         return BudgetReachedError(_stopped(lens, spending, len(stale_cells(wanted, versions_now()))))
@@ -91,6 +95,7 @@ def rate_cells(
         def read(rows: pl.DataFrame) -> Iterator[Document]:
             return read_documents(lake, cell.shard, snapshot, rows)
 
+        had = _judged(existing(), lens)
         staged = staged_of[cell] = staging("annotations", lens.name, lens.version, rater.id, cell.shard)
         done = annotate(sampled, read, lens, rater, existing, staged, spending, log)
         if done.left and staged.scan() is None:
@@ -98,7 +103,7 @@ def rate_cells(
         rows = pl.concat([done.rows, _kept(paid_for(existing, staged), done.rows, every)])
         version = None
         if cell in again:  # was whole before and is whole now, whatever the budget left untried
-            version = _supplemented_version(stood_at[cell] or wanted[cell], done)
+            version = _supplemented_version(stood_at[cell] or wanted[cell], had, _judged(done.rows.lazy(), lens))
         elif done.left:
             version = _partial_version(wanted[cell], done.rows)
         return Produced(rows, {**describe(done.rows), **_usage_facts(done, spending)}, version)
@@ -121,12 +126,19 @@ def _partial_version(wanted: str, rows: pl.DataFrame) -> str:
     return PARTIAL + content_id("partial", wanted, rows.height, str(rows["rated_at"].max()))
 
 
-def _supplemented_version(stood_at: str, done: Annotated) -> str:
-    """Another one where failures became judgements, because whoever trains has more labels then; else as it was."""
-    succeeded = done.rows.filter(pl.col("reason").is_null())
-    if done.used.failed == done.used.documents:
-        return stood_at
-    return supplemented(stood_at, succeeded.height, str(succeeded["rated_at"].max()))
+def _judged(rows: pl.LazyFrame, lens: Lens) -> pl.DataFrame:
+    """The documents with a judgement through the lens as it is now, and when each was judged."""
+    judged = rows.filter(pl.col("lens_version") == lens.version, pl.col("reason").is_null())
+    return judged.select("id", "rated_at").collect()
+
+
+def _supplemented_version(stood_at: str, had: pl.DataFrame, has: pl.DataFrame) -> str:
+    """Another one where failures became judgements, because whoever trains has more labels then; else as it was.
+
+    Compared with what the table had, for an attempt that broke off may have made them.
+    """
+    new = has.join(had, on="id", how="anti")
+    return stood_at if new.is_empty() else supplemented(stood_at, has.height, str(new["rated_at"].max()))
 
 
 def _usage_facts(done: Annotated, spending: Spending) -> dict[str, Any]:
@@ -142,7 +154,8 @@ def _stopped(lens: Lens, spending: Spending, stale: int) -> str:
     return (
         f"{lens.name}: the run's budget for rater {spending.rater} is used up at its bound on {spending.reached} "
         f"({spending}). What was rated is committed and can be trained on; {stale} of the run's cells are not wholly "
-        "rated. To go on, run the same partitions again, which has the budget anew and asks nothing twice, or give "
+        "rated. To go on, run the same partitions again, which has the budget anew and asks nothing twice (with "
+        "`retry_failed` it begins with the failures that were tried least lately), or give "
         f"more: max_{spending.reached} in the run's config, or `budget` of the rater in the project file."
     )
 

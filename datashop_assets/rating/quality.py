@@ -4,6 +4,7 @@ What belongs here: counts over the `annotations` tables. What does not: rating (
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import polars as pl
 
@@ -74,12 +75,13 @@ def cut_short(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
     )
 
 
-def failed_shards(lake: Lake, lens: Lens, rater: str) -> set[str]:
-    """The shards in which judgements by the rater through the lens as it is now failed."""
-    rows = lake.scan(ANNOTATIONS.of(lens.name)).filter(
-        pl.col("rater") == rater, pl.col("lens_version") == lens.version, FAILED
+def failed_shards(lake: Lake, lens: Lens, rater: str, before: datetime) -> dict[str, datetime]:
+    """The shards in which judgements by the rater through the lens as it is now failed before that moment, each with
+    the time of its oldest failure."""
+    rows = lake.scan(ANNOTATIONS.of(lens.name), {"rater": [rater]}).filter(
+        pl.col("lens_version") == lens.version, FAILED, pl.col("rated_at") < before
     )
-    return set(rows.select("shard").unique().collect()["shard"])
+    return dict(rows.group_by("shard").agg(pl.col("rated_at").min()).collect().iter_rows())
 
 
 def labelled(lake: Lake, lens: Lens, rater: str, shards: Collection[str] | None = None) -> pl.DataFrame:

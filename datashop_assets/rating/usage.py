@@ -95,9 +95,9 @@ def cost_of(input_tokens: int, output_tokens: int, price: Price) -> float:
 class Spending:
     """What one run spends on one rater, in all cells together, and whether its budget allows to go on.
 
-    `documents` bounds those about which the model is asked, and is never exceeded. `tokens` and `cost` are known only
-    when an answer is there: what is in flight at the bound is finished, so both can end above it by as much. A rater
-    that asks ahead says so of its Ration, and has as many documents in flight as it asks about at once.
+    `documents` bounds those about which the model is asked, and no attempt exceeds it. `tokens` and `cost` are known
+    only when an answer is there: what is in flight at the bound is finished, so both can end above it by as much. A
+    rater that asks ahead says so of its Ration, and has as many documents in flight as it asks about at once.
 
     `before` is what earlier attempts at the same run spent; `remember` is given what was spent in all whenever
     judgements are kept.

@@ -77,6 +77,9 @@ def test_plain_answers_are_read(text: str, score: float) -> None:
         pytest.param("Score: -1", "off_scale", id="below the scale"),
         pytest.param("Score: 8/10", "ambiguous_answer", id="another scale"),
         pytest.param("Score: 4/10", "ambiguous_answer", id="another scale, number within ours"),
+        pytest.param("Score: 4. Out of 10.", "ambiguous_answer", id="another scale, in a sentence of its own"),
+        pytest.param("Score: 4. No, 2.", "ambiguous_answer", id="taken back in the same line"),
+        pytest.param("> Score: 5", "ambiguous_answer", id="a line that is quoted"),
         pytest.param("Score: 1 out of 10", "ambiguous_answer", id="another scale, in words"),
         pytest.param("Score: 4,8 de 10", "ambiguous_answer", id="another scale and a decimal comma, in Spanish"),
         pytest.param("score: 5 (on a scale to 100)", "ambiguous_answer", id="another scale, in brackets"),
@@ -248,3 +251,9 @@ def test_the_schema_of_a_label_lens_holds_its_vocabulary() -> None:
     domains = answer_schema(LABELS, "score_only")["properties"]["domains"]
     assert domains["items"]["enum"] == ["Health", "E-commerce", "Business, finance and law"]
     assert domains["maxItems"] == 3
+
+
+def test_a_lens_whose_name_ends_in_a_line_does_not_make_its_answers_slow_to_read() -> None:
+    # Doubled with every space, this took hours.
+    answer = "Score: 3" + " " * 60 + "and so on"
+    assert parse_answer(answer, replace(LENS, name="edu_"), MODE).fault == "ambiguous_answer"

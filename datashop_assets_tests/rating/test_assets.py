@@ -10,6 +10,7 @@ from datashop_assets.rating import annotate, assets
 from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, worth, write_lens, write_project
+from resources.raters.endpoint_errors import RaterEndpointError
 
 RATINGS = ANNOTATIONS.of("teaching")
 
@@ -206,6 +207,36 @@ def test_what_failed_in_finished_shards_is_rated_again_when_asked_for(parsed: Wo
     for config in (None, RETRY_FAILED):
         parsed.run("rate_documents", "teaching", config=config)
         assert asked(parsed) == [], "every shard stands at its version again"
+
+
+def test_a_second_try_that_broke_off_and_went_on_is_seen_by_whoever_trains(parsed: World) -> None:
+    parsed.judge = lambda text: "timed_out"
+    parsed.run("rate_documents", "teaching", shards=parsed.shards[:1])
+    before = annotation_versions(parsed.lake, "teaching", "scripted")
+    answers: list[float | str | Exception] = [2.0, RaterEndpointError("gone"), "timed_out", "timed_out", "timed_out"]
+
+    def judge(_: str) -> float | str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    parsed.judge = judge
+    parsed.run("rate_documents", "teaching", shards=parsed.shards[:1], config=RETRY_FAILED)
+    assert answers == [], "the step was tried again by itself, and went on"
+    assert parsed.read(RATINGS)["score"].null_count() == 3
+    assert annotation_versions(parsed.lake, "teaching", "scripted") != before, "there is one more label"
+
+
+def test_budgets_that_end_again_and_again_reach_every_failure(parsed: World) -> None:
+    parsed.judge = lambda text: "timed_out"
+    parsed.run("rate_documents", "teaching")
+    asked(parsed)
+    one_at_a_time = {"annotations": RETRY_FAILED["annotations"] | {"max_documents": 1}}
+    for _ in range(8):
+        parsed.run("rate_documents", "teaching", fails=True, config=one_at_a_time)
+    again = asked(parsed)
+    assert len(set(again)) == len(again) == 8
 
 
 def test_a_budget_that_ends_a_second_try_leaves_no_shard_half_rated(parsed: World) -> None:

@@ -73,8 +73,10 @@ def test_a_model_that_is_not_there_is_named(store: ModelStore, tmp_path: Path) -
 
 def test_a_store_that_was_moved_has_its_models(tmp_path: Path) -> None:
     uri = open_model_store(str(tmp_path / "old"), tmp_path).put(NAME, folder(tmp_path / "made", FILES))
+    old_table = str(tmp_path / "old" / uri)
     (tmp_path / "old").rename(tmp_path / "new")
-    assert contents(open_model_store(str(tmp_path / "new"), tmp_path).fetch(uri)) == FILES
+    for named in (uri, old_table):
+        assert contents(open_model_store(str(tmp_path / "new"), tmp_path).fetch(named)) == FILES
 
 
 @pytest.mark.parametrize("name", ["", "/absolute", "../outside", "a/../b", "a/.hidden"])

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from datashop_assets.project import ProjectError, RaterSettings
+from datashop_assets.project import ProjectError, RaterSettings, RatingBudget
 from datashop_assets.rating import batched
 from datashop_assets.rating.judgement import Document, Judgement
+from datashop_assets.rating.usage import Spending
 from datashop_assets.seams import PermanentError, Rater
 from datashop_assets_tests.rating.lens_for_tests import documents, small_lens
 from datashop_assets_tests.resources.batch_server import BatchServer, serving_batches
@@ -134,6 +135,18 @@ def test_skipped_documents_are_in_no_batch(folder: Path) -> None:
         (2.0, None),
     ]
     assert sorted(server.asked) == ["d1", "d2"]
+
+
+def test_a_bound_on_documents_counts_those_that_were_asked_about(folder: Path) -> None:
+    texts = ["", *(f"d{number}" for number in range(6))]
+    spending = Spending("r", RatingBudget(documents=3))
+    with serving_batches(score) as server:
+        judged = []
+        for judgement in rater(server, folder).rate(LENS, spending.within(documents(texts))):
+            spending.book(judgement)
+            judged.append(judgement)
+    assert [judgement.reason for judgement in judged] == ["empty_document", None, None, None]
+    assert spending.reached == "documents"
 
 
 def test_one_document_twice_is_asked_about_once(folder: Path) -> None:
