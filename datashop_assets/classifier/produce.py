@@ -61,8 +61,9 @@ def training_rows(
 
     Raises MissingUpstreamError naming the asset to materialize first.
     """
+    counted = set(active)
     rated = annotation_versions(lake, lens.name, rater)
-    shards = {shard: version for shard, version in rated.items() if shard in set(active)}
+    shards = {shard: version for shard, version in rated.items() if shard in counted}
     if not shards:
         raise MissingUpstreamError(
             f"materialize `annotations` for lens {lens.name!r} first: rater {rater} rated nothing"

@@ -129,11 +129,10 @@ def demo_folder(project: Project, landing: Landing) -> Path:
     return Path(landing.url)
 
 
-def put_crawl(project: Project, crawl: Literal["first", "later"], documents: int | None) -> int:
-    """Write what is missing of a crawl into the demo's landings; returns the exit status."""
+def put_crawl(project: Project, crawl: Literal["first", "later"], documents: int | None) -> None:
+    """Write what is missing of a crawl into the demo's landings."""
     for landing in project.landings:
         say(f"harvest: {harvest(demo_folder(project, landing), crawl=crawl, documents=documents)}")
-    return 0
 
 
 def run_demo(profile: Profile, documents: int | None) -> int:
@@ -178,7 +177,8 @@ def main() -> int:
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home(profile)))
     try:
         if arguments.new_crawl:
-            return put_crawl(project_of(profile), "later", arguments.documents)
+            put_crawl(project_of(profile), "later", arguments.documents)
+            return 0
         with FileLock(profile.home / "demo.lock", timeout=0):
             return interruptible(lambda: run_demo(profile, arguments.documents))
     except Timeout:

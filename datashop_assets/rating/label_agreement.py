@@ -6,20 +6,16 @@ What belongs here: the measures over labels, and which judgements are compared. 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.estimate import Estimate
+from datashop_assets.rating.agreement import RESAMPLES, over_resamples
 from datashop_assets.rating.lens import LabelSet, Lens
-from datashop_assets.rating.rater_report import MOST_COMPARED
-from datashop_assets.records import ANNOTATIONS
+from datashop_assets.rating.rater_report import judged_by_both
 from datashop_assets.seams import Lake
-
-RESAMPLES = 500
-KEY = ["shard", "id", "text_sha"]
 
 
 @dataclass(frozen=True)
@@ -36,22 +32,11 @@ class LabelPair:
 
 def label_pairs(lake: Lake, lens: Lens, raters: Mapping[str, str]) -> list[LabelPair]:
     """Every two of the raters (id -> name to show) on every label set, where both judged the same documents."""
-    judged = (
-        lake.scan(ANNOTATIONS.of(lens.name), {"rater": list(raters)})
-        .filter(pl.col("lens_version") == lens.version, pl.col("reason").is_null())
-        .select("rater", *KEY, "labels")
-        .collect()
-    )
-    by_rater = {rater: judged.filter(pl.col("rater") == rater).drop("rater") for rater in raters}
     found = []
-    for first, second in combinations(raters, 2):
-        both = by_rater[first].join(by_rater[second], on=KEY, suffix="_second")
-        if both.is_empty():
-            continue
-        compared = both.bottom_k(MOST_COMPARED, by=["text_sha", "shard", "id"])
+    for first, second, both, compared in judged_by_both(lake, lens, raters, "labels"):
         for labels in lens.label_sets:
             a, b = (presence(compared[column].to_list(), labels) for column in ("labels", "labels_second"))
-            found.append(LabelPair(raters[first], raters[second], labels.name, both.height, label_agreement(a, b)))
+            found.append(LabelPair(first, second, labels.name, both, label_agreement(a, b)))
     return found
 
 
@@ -85,13 +70,7 @@ def label_agreement(
             "kappa": _kappa(cells[rows].sum(axis=0)),
         }
 
-    random = np.random.default_rng(seed)
-    values = measures(np.arange(documents))
-    drawn = [measures(rows) for rows in random.integers(0, documents, (resamples, documents))]
-    return {
-        name: None if np.isnan(value) else Estimate(value, *_bounds([draw[name] for draw in drawn]), documents)
-        for name, value in values.items()
-    }
+    return over_resamples(measures, documents, resamples, seed)
 
 
 def _kappa(counts: NDArray[np.int64]) -> float:
@@ -101,11 +80,6 @@ def _kappa(counts: NDArray[np.int64]) -> float:
     if not (second or first) and not (neither and both):
         return float("nan")
     return float(cohen_kappa_score([0, 0, 1, 1], [0, 1, 0, 1], sample_weight=counts))
-
-
-def _bounds(drawn: Sequence[float]) -> tuple[float, float]:
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def label_pair_table(compared: Sequence[LabelPair]) -> pl.DataFrame:

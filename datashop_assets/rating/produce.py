@@ -75,8 +75,8 @@ def rate_cells(
     def versions_now() -> dict[Cell, str | None]:
         return {cell: version for cell, (version, _) in have(lake, target, list(cells)).items()}
 
-    stood_at = versions_now()
     before = assignment.retry_failed_before
+    stood_at = versions_now() if before else {}
     failures = failed_shards(lake, lens, rater.id, before) if before else {}
     again = {cell for cell in wanted if cell.shard in failures and base_version(stood_at.get(cell)) == wanted[cell]}
     # Where a budget ends such a run, the next one begins with what was tried least lately.
@@ -95,14 +95,14 @@ def rate_cells(
         def read(rows: pl.DataFrame) -> Iterator[Document]:
             return read_documents(lake, cell.shard, snapshot, rows)
 
-        had = _judged(existing(), lens)
+        had = _judged(existing(), lens) if cell in again else None
         staged = staged_of[cell] = staging("annotations", lens.name, lens.version, rater.id, cell.shard)
         done = annotate(sampled, read, lens, rater, existing, staged, spending, log)
         if done.left and staged.scan() is None:
             raise stopped()  # nothing is new here
         rows = pl.concat([done.rows, _kept(paid_for(existing, staged), done.rows, every)])
         version = None
-        if cell in again:  # was whole before and is whole now, whatever the budget left untried
+        if had is not None:  # was whole before and is whole now, whatever the budget left untried
             version = _supplemented_version(stood_at[cell] or wanted[cell], had, _judged(done.rows.lazy(), lens))
         elif done.left:
             version = _partial_version(wanted[cell], done.rows)

@@ -9,8 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from datashop_assets.cellwork import Target
-from datashop_assets.rating.annotate import FAILED
-from datashop_assets.rating.judgement import SKIPPED
+from datashop_assets.rating.annotate import FAILED, LEFT_OUT
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
@@ -25,7 +24,7 @@ def rating_quality(lake: Lake, lenses: Collection[Lens]) -> pl.DataFrame:
 
     Documents that were `skipped`, because there was nothing to judge, are no failures, and the share is of the others.
     """
-    skipped = pl.col("reason").is_in(list(SKIPPED)).sum()
+    skipped = LEFT_OUT.sum()
     return pl.concat(
         [
             lake.scan(ANNOTATIONS.of(lens.name))

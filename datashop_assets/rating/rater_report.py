@@ -110,28 +110,32 @@ def against_exemplars(lake: Lake, lens: Lens, raters: Mapping[str, str]) -> list
 
 def pairs(lake: Lake, lens: Lens, raters: Mapping[str, str]) -> list[Pair]:
     """Every two of the raters (id -> name to show) that judged the same documents through the lens as it is now."""
-    judged = (
-        lake.scan(ANNOTATIONS.of(lens.name))
-        .filter(
-            pl.col("lens_version") == lens.version,
-            pl.col("reason").is_null(),
-            pl.col("rater").is_in(list(raters)),
-        )
-        .select("rater", "shard", "id", "text_sha", "score")
-        .collect()
-    )
-    by_rater = {rater: judged.filter(pl.col("rater") == rater) for rater in raters}
     found = []
-    for first, second in combinations(raters, 2):
-        both = by_rater[first].join(by_rater[second], on=["shard", "id", "text_sha"], suffix="_second")
-        if both.is_empty():
-            continue
-        compared = both.bottom_k(MOST_COMPARED, by=["text_sha", "shard", "id"])
+    for first, second, both, compared in judged_by_both(lake, lens, raters, "score"):
         scores = compared["score"], compared["score_second"]
         counts = level_counts(*scores, lens.low, lens.high)
         figures = agreement(*scores, lens.low, lens.high)
-        found.append(Pair(raters[first], raters[second], both.height, counts, figures))
+        found.append(Pair(first, second, both, counts, figures))
     return found
+
+
+def judged_by_both(
+    lake: Lake, lens: Lens, raters: Mapping[str, str], column: str
+) -> Iterator[tuple[str, str, int, pl.DataFrame]]:
+    """Every two raters' names, how many documents both judged, and MOST_COMPARED of these at most with `column` of the
+    first rater and, as `<column>_second`, of the second. Pairs without such a document are left out."""
+    judged = (
+        lake.scan(ANNOTATIONS.of(lens.name), {"rater": list(raters)})
+        .filter(pl.col("lens_version") == lens.version, pl.col("reason").is_null())
+        .select("rater", "shard", "id", "text_sha", column)
+        .collect()
+    )
+    by_rater = {rater: judged.filter(pl.col("rater") == rater) for rater in raters}
+    for first, second in combinations(raters, 2):
+        both = by_rater[first].join(by_rater[second], on=["shard", "id", "text_sha"], suffix="_second")
+        if not both.is_empty():
+            compared = both.bottom_k(MOST_COMPARED, by=["text_sha", "shard", "id"])
+            yield raters[first], raters[second], both.height, compared
 
 
 def exemplar_table(compared: Sequence[AgainstExemplars]) -> pl.DataFrame:
