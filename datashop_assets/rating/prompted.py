@@ -121,10 +121,11 @@ class PromptedRater:
         run = _Run(self.model, documents if isinstance(documents, Ration) else None)
         pool = ThreadPoolExecutor(self.model.parallel, thread_name_prefix="rater")
         waiting: deque[Judgement | list[Future[Part]]] = deque()
+        ahead = 0  # parts that wait, and documents without any
         try:
             stream = enumerate(documents)
             while True:
-                while sum(1 if isinstance(each, Judgement) else len(each) for each in waiting) < most:
+                while ahead < most:
                     if (given := next(stream, None)) is None:
                         break
                     number, document = given
@@ -133,9 +134,11 @@ class PromptedRater:
                         waiting.append(parts)
                     else:
                         waiting.append([pool.submit(self._part, lens, part, run, number) for part in parts])
+                    ahead += _weight(waiting[-1])
                 if not waiting:
                     return
                 asked = waiting.popleft()
+                ahead -= _weight(asked)
                 try:
                     judgement = (
                         asked if isinstance(asked, Judgement) else judgement_of(lens, [p.result() for p in asked])
@@ -279,6 +282,10 @@ class _Run:
 
     def stop(self) -> None:
         self._stopped = True
+
+
+def _weight(waiting: Judgement | list[Future[Part]]) -> int:
+    return 1 if isinstance(waiting, Judgement) else len(waiting)
 
 
 def judgement_of(lens: Lens, parts: Sequence[Part]) -> Judgement:

@@ -13,7 +13,7 @@ from datashop_assets.rating.questions import QuestionError
 from datashop_assets.seams import PermanentError
 from datashop_assets_tests.resources.chat_server import CUT, DROPPED, Reply, fails, says, serving
 from datashop_assets_tests.resources.served_model import FOUR, SCHEMA, model, question
-from resources.raters import chat_openai
+from resources.raters import chat_openai, openai_clients
 from resources.raters.chat_openai import OpenAIChatModel
 from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
 
@@ -21,7 +21,7 @@ from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedErr
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses: what happens once all patience is at its end."""
-    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 0)
+    monkeypatch.setattr(openai_clients, "CLIENT_RETRIES", 0)
 
 
 def test_an_answer_comes_with_its_tokens_and_was_asked_for_as_the_question_says() -> None:
@@ -102,7 +102,7 @@ def broken(content: object, prompt_tokens: int, completion_tokens: int) -> Reply
 def test_a_failed_question_says_what_it_took(
     bad: Reply, requests: int, tokens: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 2)
+    monkeypatch.setattr(openai_clients, "CLIENT_RETRIES", 2)
     with serving(lambda *_: bad) as server:
         with pytest.raises(QuestionError) as error:
             model(server).ask(question("bad"))

@@ -233,7 +233,7 @@ def test_a_batch_that_failed_or_that_a_person_cancelled_is_named(end: str, said:
 def test_what_is_wrong_with_all_ends_the_run(
     server: dict[str, Any], kind: type[Exception], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.raters.chat_openai.CLIENT_RETRIES", 0)
+    monkeypatch.setattr("resources.raters.openai_clients.CLIENT_RETRIES", 0)
     with serving_batches(score, **server) as up, pytest.raises(kind, match=said) as error:
         rate(up, folder)
     assert isinstance(error.value, PermanentError) is (kind is RaterRefusedError)

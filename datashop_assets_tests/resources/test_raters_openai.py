@@ -13,7 +13,7 @@ from datashop_assets.project import RaterSettings
 from datashop_assets.rating.prompted import PromptedRater
 from datashop_assets_tests.rating.lens_for_tests import documents, small_lens
 from datashop_assets_tests.resources.chat_server import ChatServer, Reply, fails, says, serving
-from resources.raters import build_rater, chat_openai
+from resources.raters import build_rater, openai_clients
 from resources.raters.answer_cache import SqlAnswerCache
 from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
 
@@ -88,7 +88,7 @@ def test_an_empty_document_costs_nothing() -> None:
 
 
 def test_a_hanging_request_fails_its_document_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 0)
+    monkeypatch.setattr(openai_clients, "CLIENT_RETRIES", 0)
     release = threading.Event()
 
     def script(document: str, _: int) -> Reply:
@@ -137,7 +137,7 @@ def test_a_key_that_the_tokenizer_of_a_server_quotes_is_not_logged(
 
 
 def test_an_endpoint_that_dies_ends_the_run_before_documents_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_openai, "CLIENT_RETRIES", 0)
+    monkeypatch.setattr(openai_clients, "CLIENT_RETRIES", 0)
     with serving(lambda *_: fails(502, "no worker") if server.models_status == 502 else FOUR) as server:
         judgements = rater(server, parallel=2).rate(LENS, documents([f"d{n}" for n in range(100)]))
         next(judgements)

@@ -47,6 +47,14 @@ ANSWERS = sa.Table(
     sa.Column("used_at", sa.BigInteger, nullable=False, index=True),
 )
 
+# Made once: SQLAlchemy takes longer to make a statement than SQLite to run it.
+FIND = sa.select(ANSWERS.c.reply, ANSWERS.c.used_at).where(ANSWERS.c.key == sa.bindparam("wanted"))
+# Where another process has put an answer under a key already, that one stays.
+KEEP = {
+    "sqlite": sqlite.insert(ANSWERS).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(ANSWERS).on_conflict_do_nothing(),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -102,9 +110,8 @@ class SqlAnswerCache:
 
     def get(self, key: str) -> Reply | None:
         """The answer under the key. Raises AnswerCacheError."""
-        wanted = sa.select(ANSWERS.c.reply, ANSWERS.c.used_at).where(ANSWERS.c.key == key)
         with self._reading() as connection:
-            row = connection.execute(wanted).first()
+            row = connection.execute(FIND, {"wanted": key}).first()
         if row is None:
             return None
         now = int(time.time())
@@ -121,7 +128,7 @@ class SqlAnswerCache:
         with self._writing:
             rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if rows:  # else another thread has written it along with its own
-                self._write_now(self._insert(), rows)
+                self._write_now(KEEP["sqlite" if self._is_file else "postgresql"], rows)
 
     def kept(self) -> dict[str, int]:
         """How many answers are kept, by model."""
@@ -162,12 +169,6 @@ class SqlAnswerCache:
                 yield connection
         except sa.exc.DBAPIError as error:
             raise self._explained(error) from error
-
-    def _insert(self) -> sa.Insert:
-        """Where another process has put an answer under a key already, that one stays."""
-        if self._is_file:
-            return sqlite.insert(ANSWERS).on_conflict_do_nothing()
-        return postgresql.insert(ANSWERS).on_conflict_do_nothing()
 
     def _write(self, statement: sa.Executable) -> None:
         with self._writing:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from datashop_assets.project import RaterSettings
 from datashop_assets.rating.questions import Question, QuestionError, Reply
 from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
+from resources.raters.openai_clients import OpenAIClients
 from resources.raters.openai_requests import (
     TOP_LOGPROBS,
     BrokenAnswerError,
@@ -35,9 +36,6 @@ from resources.raters.token_spans import TokenizerError, token_spans_by
 # Raised by hand when the same model would be asked in another way for the same question.
 RECIPE = 2
 NOT_IMPLEMENTED = 501  # how some servers say that they have no list of models
-# Of the client, for 408, 409, 429, 5xx and lost connections: with pauses of 0.5 to 8 s, or as the server's Retry-After
-# says, up to two minutes.
-CLIENT_RETRIES = 6
 # A busy endpoint (429, 503) is waited for so many times over, some two minutes in all where it names no time.
 BUSY = (429, 503)
 BUSY_ROUNDS = 5
@@ -52,7 +50,7 @@ log = logging.getLogger(__name__)
 class OpenAIChatModel:
     """Behind `seams.ChatModel`, for backends `openai` and `vllm`. Opens no connection before `start`.
 
-    The key is read from the environment variable `api_key_env` when the client is made and is kept by the client only;
+    The key is read from the environment variable `api_key_env` when the first client is made and is kept by them only;
     where the variable is not set, `EMPTY` is sent, as local servers expect. A vLLM server gets a key only where the
     settings name its variable, lest it be sent the key of another service. What a model does not understand
     (`response_format`, `max_tokens`, `temperature`, ...) is found out once, said in a warning, and left out from then.
@@ -130,21 +128,9 @@ class OpenAIChatModel:
         return os.environ.get(self.settings.api_key_env, "").strip()
 
     @cached_property
-    def client(self) -> Any:
-        """The official client, with a connection for each question in flight."""
-        import httpx2
-        import openai
-
-        settings = self.settings
-        named = settings.backend == "openai" or "api_key_env" in settings.model_fields_set
-        limits = httpx2.Limits(max_connections=settings.parallel + 1, max_keepalive_connections=settings.parallel + 1)
-        return openai.OpenAI(
-            base_url=settings.base_url,
-            api_key=(self._key if named else "") or "EMPTY",
-            timeout=settings.timeout_s,
-            max_retries=CLIENT_RETRIES,
-            http_client=openai.DefaultHttpxClient(limits=limits),
-        )
+    def clients(self) -> OpenAIClients:
+        named = self.settings.backend == "openai" or "api_key_env" in self.settings.model_fields_set
+        return OpenAIClients(self.settings, self._key if named else "")
 
     @cached_property
     def _spans(self) -> Callable[[str], Sequence[tuple[int, int]]]:
@@ -165,11 +151,10 @@ class OpenAIChatModel:
     def _served_from(self) -> str:
         """The folder or hub name that a vLLM server gives for the model."""
         self.start()
-        served = {each.id: each.to_dict().get("root") for each in self.client.models.list()}
+        served = {each.id: each.to_dict().get("root") for each in self.clients.one.models.list()}
         return str(served.get(self.settings.model) or self.settings.model)
 
     def _asked(self, question: Question, took: "_Took") -> Reply:
-        import httpx2
         import openai
 
         broken = busy = 0
@@ -177,9 +162,7 @@ class OpenAIChatModel:
             dialect = self.dialect
             body = request_body(question, self.settings.model, dialect, self._ids_of(question.levels))
             try:
-                # Not `chat.completions.create`, which spends 0.6 ms of 1.6 on comparing the body with its types: with
-                # 64 questions in flight that is the difference between a busy endpoint and a busy client.
-                answer = self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+                answer = self.clients.post("/chat/completions", body)
             except openai.APIStatusError as error:
                 took.requests += _sent(error.request)
                 if error.status_code in (400, 422) and self.learned(error, body, dialect):
@@ -257,7 +240,7 @@ class OpenAIChatModel:
         for word in words:
             body = {"model": self.settings.model, "prompt": word, "add_special_tokens": False}
             try:
-                tokens = self.client.post(url, cast_to=object, body=body)["tokens"]
+                tokens = self.clients.one.post(url, cast_to=object, body=body)["tokens"]
             except (openai.APIStatusError, KeyError, TypeError) as error:
                 log.warning(
                     "%s does not tell the tokens of the levels (%s); the likeliest count", url, self.masked(str(error))
@@ -277,7 +260,7 @@ class OpenAIChatModel:
 
         place = self.settings.base_url
         try:
-            self.client.with_options(max_retries=1, timeout=min(self.settings.timeout_s, 30)).models.list()
+            self.clients.one.with_options(max_retries=1, timeout=min(self.settings.timeout_s, 30)).models.list()
         except openai.APIConnectionError as error:
             raise RaterEndpointError(
                 f"no answer from the rater endpoint {place} ({type(error).__name__}); start the server, or correct "

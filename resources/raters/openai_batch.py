@@ -113,7 +113,7 @@ class OpenAIBatchModel(OpenAIChatModel):
         if sent.batch is not None:
             return sent
         # The process was killed after it had announced the batch. The provider knows whether it had sent it.
-        for batch in self._called(lambda: self.client.batches.list(limit=100)):
+        for batch in self._called(lambda: self.clients.one.batches.list(limit=100)):
             if (batch.metadata or {}).get("datashop") == sent.name:
                 return self.ledger.is_sent(sent, batch.id)
             if batch.created_at < sent.announced_at - 3600:
@@ -140,9 +140,9 @@ class OpenAIBatchModel(OpenAIChatModel):
     def _send(self, lines: dict[str, bytes]) -> Sent:
         sent = self.ledger.announce(list(lines))
         content = (f"{sent.name}.jsonl", b"".join(lines.values()))
-        file = self._called(lambda: self.client.files.create(file=content, purpose="batch"))
+        file = self._called(lambda: self.clients.one.files.create(file=content, purpose="batch"))
         batch = self._called(
-            lambda: self.client.batches.create(
+            lambda: self.clients.one.batches.create(
                 input_file_id=file.id,
                 endpoint=PATH,
                 completion_window="24h",
@@ -179,7 +179,7 @@ class OpenAIBatchModel(OpenAIChatModel):
             raise kind(f"batch {batch.id} at {self.settings.base_url} failed ({said}); mend that and run again")
 
     def _content(self, file: str) -> bytes:
-        content: bytes = self._called(lambda: self.client.files.content(file)).content
+        content: bytes = self._called(lambda: self.clients.one.files.content(file)).content
         return content
 
     def _ended(self, sent: Sent) -> Any:
@@ -187,7 +187,7 @@ class OpenAIBatchModel(OpenAIChatModel):
         pause, shown = FIRST_PAUSE_S, ""
         while True:
             try:
-                batch = self._called(lambda: self.client.batches.retrieve(sent.batch))
+                batch = self._called(lambda: self.clients.one.batches.retrieve(sent.batch))
             except NotThereError:
                 log.warning("batch %s is not known at %s; it is sent again", sent.batch, self.settings.base_url)
                 return None
