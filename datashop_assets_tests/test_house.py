@@ -20,6 +20,7 @@ STAGES = [
     "classifier",
     "scoring",
     "filtering",
+    "selection",
     "annealing",
     "evaluation",
     "automation",
