@@ -54,7 +54,8 @@ class ClusterQuota:
         if not len(scored):
             return Ranking(scored, [], np.empty(0), left_out)
         draws = pool.draws(seed)
-        cluster = self._clusters(pool, scored, draws, seed)
+        key = ("clusters", self.clusters, self.curated, seed)
+        cluster = pool.once(key, lambda: self._clusters(pool, scored, draws, seed))
         ranked = np.lexsort((-draws[scored], -quality[scored]))
         places = _order(cluster[ranked], pool.rows["tokens"].to_numpy()[scored[ranked]], budget)
         order, of = scored[ranked[places]], cluster[ranked[places]]

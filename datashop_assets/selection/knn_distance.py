@@ -39,7 +39,7 @@ class KnnDistance:
             raise SelectionError(f"{self.name}: {len(set(texts))} texts have no {self.k} neighbours each; lower k")
         if not len(usable):
             return Ranking(usable, [], np.empty(0), {})
-        found = neighbourhood(pool.vectors[usable], texts, self.k)
+        found = pool.once(("nearest", self.k), lambda: neighbourhood(pool.vectors[usable], texts, self.k))
         draws = pool.draws(seed)
         by_draw = np.argsort(draws[usable])
         one_each = by_draw[np.unique(found.group[by_draw], return_index=True)[1]]

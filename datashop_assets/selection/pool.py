@@ -5,10 +5,10 @@ scores, its draws, its vectors' directions). What does not: any strategy (a modu
 (`budget.py`), reading a pool from tables.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Measured = TypeVar("Measured")
 
 COLUMNS = {
     "shard": pl.String,
@@ -76,6 +77,7 @@ class Pool:
     texts: Callable[[Sequence[int]], list[str]]
     low: int
     high: int
+    _measured: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for column, kind in COLUMNS.items():
@@ -93,11 +95,24 @@ class Pool:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def once(self, key: Hashable, measure: Callable[[], Measured]) -> Measured:
+        """What `measure` gives, which is called once for a key: ranking the same pool for other seeds and budgets pays
+        for a search or a model's reading once. The key names what is measured and every setting that it depends on
+        (a strategy, being frozen, can stand for its own); whoever asks must not change what it gets.
+        """
+        if key not in self._measured:
+            self._measured[key] = measure()
+        found: Measured = self._measured[key]
+        return found
+
     def draws(self, seed: int) -> Floats:
         """For each row a uniform number in [0, 1), which depends on the seed and the document alone.
 
         Where rows are drawn, or ties broken, it is by this number, so that the order of the rows decides nothing.
         """
+        return self.once(("draws", seed), lambda: self._draws(seed))
+
+    def _draws(self, seed: int) -> Floats:
         keys = self.rows.select(pl.concat_str("text_sha", "shard", "id", separator=":")).to_series()
         return np.array([stable_fraction(f"selection:{seed}:{key}") for key in keys], np.float64)
 

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datashop_assets.selection import knn_distance
+from datashop_assets.selection.budget import Budget
 from datashop_assets.selection.pool import LeftOut, Ranking, SelectionError, best_first, counted
 from datashop_assets_tests.selection.pools import pool, shuffled
 
@@ -80,3 +82,14 @@ def test_rankings_are_whole_and_name_a_row_once(order: list[int], reasons: list[
 
 def test_reasons_that_count_nothing_are_not_reported() -> None:
     assert counted({LeftOut.UNSCORED: 0, LeftOut.COPY: 2}) == {"copy": 2}
+
+
+def test_what_is_measured_of_a_pool_is_measured_once_for_all_seeds_and_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, calls = pool([1.0] * 30), []
+    searched = knn_distance.neighbourhood
+    monkeypatch.setattr(knn_distance, "neighbourhood", lambda *a: calls.append(1) or searched(*a))
+    for seed in range(3):
+        knn_distance.KnnDistance(k=2).rank(whole, seed, Budget(rows=5 + seed))
+    assert len(calls) == 1
+    knn_distance.KnnDistance(k=3).rank(whole, 0, Budget(rows=5))
+    assert len(calls) == 2
