@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.curation.correction import correct, level_shares
+from datashop_assets.curation.correction import class_shares, correct
 from datashop_assets.curation.neighbours import neighbourhood
 from datashop_assets.curation.transition import consensus, fit
 from datashop_assets.demo.sources import SOURCES
@@ -79,13 +79,13 @@ def measure(vectors: NDArray[np.float32], texts: Sequence[str], true: NDArray[np
         given = (drawn[:, None] > transition(rate, even)[true].cumsum(axis=1)).sum(axis=1).clip(0, LEVELS - 1)
         real = np.array([[np.mean(given[true == k] == j) for j in range(LEVELS)] for k in range(LEVELS)])
         begun = time.perf_counter()
-        shares = level_shares(given, near.group, LEVELS)
+        shares = class_shares(given, near.group, LEVELS)
         found = fit(consensus(shares, near.nearest))
-        corrected = correct(given, near.group, near.nearest, found, LEAST_CONFIDENCE)
+        corrected = correct([given], near.group, near.nearest, [found], LEAST_CONFIDENCE)
         seconds = time.perf_counter() - begun
         votes = shares[near.nearest].sum(axis=1)[near.group]
         wrong, own = given != true, np.arange(len(true))
-        curated = corrected.curated(given)
+        curated = corrected.curated
         rows.append(
             {
                 "rate": rate,

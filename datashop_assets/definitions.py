@@ -17,6 +17,8 @@ from datashop_assets.classifier.assets import classifier_assets
 from datashop_assets.classifier.checks import classifier_checks
 from datashop_assets.corpus.assets import corpus_assets
 from datashop_assets.corpus.checks import corpus_checks
+from datashop_assets.curation.assets import curation_assets
+from datashop_assets.curation.checks import curation_checks
 from datashop_assets.embedding.assets import embedding_assets
 from datashop_assets.embedding.checks import embedding_checks
 from datashop_assets.evaluation.assets import evaluation_assets
@@ -45,6 +47,7 @@ STAGES: tuple[tuple[Build, Build], ...] = (
 SCORE_STAGES: tuple[tuple[Build, Build], ...] = (
     (rating_assets, rating_checks),
     (report_assets, lambda _: []),
+    (curation_assets, curation_checks),
     (classifier_assets, classifier_checks),
     (scoring_assets, scoring_checks),
     (filtering_assets, filtering_checks),

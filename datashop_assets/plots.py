@@ -250,6 +250,25 @@ def share_map(
     return _picture(draw, rows=len(labels))
 
 
+def side_by_side(
+    groups: Mapping[str, Sequence[float]], labels: Sequence[str], title: str, xlabel: str, ylabel: str
+) -> bytes:
+    """For each label a bar of each group, in the same order."""
+
+    def draw(axes: Any) -> None:
+        width = 0.8 / max(1, len(groups))
+        for number, (colour, (name, values)) in enumerate(zip(_colours(groups), groups.items(), strict=True)):
+            at = [place + (number - (len(groups) - 1) / 2) * width for place in range(len(values))]
+            axes.bar(at, values, width=width * 0.95, color=colour, label=name)
+        axes.set_xticks(range(len(labels)), labels)
+        axes.margins(y=0.25)  # room for the legend
+        axes.grid(axis="x", visible=False)
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.legend(loc="best")
+
+    return _picture(draw)
+
+
 def markdown_image(png: bytes, alt: str) -> str:
     """Markdown that holds the picture itself, so that it is shown wherever metadata is."""
     quiet = alt.replace("[", "(").replace("]", ")")

@@ -131,6 +131,18 @@ class ClassifierRecipe(Settings):
     seed: int = 0
 
 
+class CurationSettings(Settings):
+    """How ratings are corrected by what like documents were rated."""
+
+    neighbours: int = Field(10, ge=2, description="nearest independent texts that are asked about each one")
+    twin_distance: float = Field(
+        0.01, ge=0, lt=1, description="cosine distance below which texts are one text, with one vote"
+    )
+    least_confidence: float = Field(
+        0.5, ge=0, le=1, description="of a suggestion that replaces the rating; 1: nothing is changed, only shown"
+    )
+
+
 class KeepFraction(Settings):
     """Keep the best share of the corpus, by exact quantile over all scored documents."""
 
@@ -199,6 +211,7 @@ class LensSettings(Settings):
         None, description="how a prompted rater asks; null: as the lens says"
     )
     auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
+    curation: CurationSettings = CurationSettings()
     recipe: ClassifierRecipe = ClassifierRecipe()
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
     summary: SummarySettings = SummarySettings()

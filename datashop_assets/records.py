@@ -335,25 +335,6 @@ EVAL_REPORTS = TableSpec(
     notes={"results": "JSON: per task control, candidate, difference, standard error, interval, n"},
 )
 
-TABLES: tuple[TableSpec, ...] = (
-    SHARDS,
-    WITHDRAWN_SHARDS,
-    DOCUMENTS,
-    QUARANTINE,
-    EMBEDDINGS,
-    ANNOTATIONS,
-    EXEMPLAR_RATINGS,
-    CLASSIFIERS,
-    PROMOTIONS,
-    SCORES,
-    CUTOFFS,
-    FILTERED,
-    RELEASES,
-    TARGET_DESCRIPTIONS,
-    ANNEALED_MODELS,
-    EVAL_REPORTS,
-)
-
 
 @dataclass(frozen=True)
 class Cell:

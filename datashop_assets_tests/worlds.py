@@ -25,7 +25,8 @@ from datashop_assets.graph import Graph, load_graph
 from datashop_assets.partitions import SHARDS, range_tags
 from datashop_assets.project import EncoderSettings
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import TABLES, TableSpec
+from datashop_assets.records import TableSpec
+from datashop_assets.tables import TABLES
 from resources.encoders import ScriptedEncoder
 from resources.lake import DeltaLake
 from resources.landing import FsspecLandingArea

@@ -19,6 +19,7 @@ STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "rate_documents": (("annotations",), "Ask the lens's rater for judgements on a sample of each shard."),
     "report_on_raters": (("rater_report",), "How the lens's raters follow known scores, and agree with each other."),
     "summarise_ratings": (("rating_summary",), "Mean scores, quality classes, and every rating as a file."),
+    "curate_annotations": (("curated_annotations",), "Correct the ratings of a lens by those of like documents."),
     "train_and_promote_classifier": (
         ("classifier", "promotion"),
         "Train on all ratings of a lens, check, and promote if the checks pass.",

@@ -19,7 +19,7 @@ from datashop_assets.classifier.export import export
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.train import train
-from datashop_assets.embedding.inputs import MissingUpstreamError, embeddings_of
+from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
 from datashop_assets.lineage import inputs_version
 from datashop_assets.project import ClassifierRecipe, EncoderSettings
 from datashop_assets.rating.lens import Lens
@@ -70,12 +70,7 @@ def training_rows(
         )
     chars = lake.scan(DOCUMENTS, {"shard": shards}).select("shard", "id", "chars").collect()
     rows = labelled(lake, lens, rater, shards).join(chars, on=["shard", "id"], how="inner", maintain_order="left")
-    ids, vectors = embeddings_of(lake, encoder, list(shards))
-    positions = rows.join(ids.with_row_index("position"), on=["shard", "id"], how="left", maintain_order="left")
-    missing = positions.filter(pl.col("position").is_null())["shard"].unique().sort().to_list()
-    if missing:
-        raise MissingUpstreamError(f"materialize `embeddings` first: rated documents of {missing[:5]} have none")
-    return rows, vectors[positions["position"].to_numpy()], shards
+    return rows, vectors_for(lake, encoder, rows), shards
 
 
 def produce_classifier(

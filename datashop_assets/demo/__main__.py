@@ -36,6 +36,7 @@ DEMO = "demo"  # begins the names of the projects whose landings the demo may fi
 # Per score lens, and per label lens, in order; a grid step covers all shards of the lens in one run.
 LENS_STEPS = (
     ("rate_documents", "grid"),
+    ("curate_annotations", "lens"),
     ("train_and_promote_classifier", "lens"),
     ("score_documents", "grid"),
     ("set_cutoff", "lens"),

@@ -66,3 +66,16 @@ def embeddings_of(lake: Lake, encoder: str, shards: Sequence[str]) -> tuple[pl.D
     """Shard and id of each document of the shards, and its vector: float32 of shape [documents, dimension]."""
     rows = lake.scan(EMBEDDINGS.of(encoder), {"shard": shards}).select("shard", "id", "embedding").collect()
     return rows.select("shard", "id"), unpack(rows["embedding"])
+
+
+def vectors_for(lake: Lake, encoder: str, rows: pl.DataFrame) -> NDArray[np.float32]:
+    """The vector of each row (`shard`, `id`), in order: float32 of shape [rows, dimension].
+
+    Raises MissingUpstreamError naming shards with documents that have none.
+    """
+    ids, vectors = embeddings_of(lake, encoder, rows["shard"].unique().to_list())
+    positions = rows.join(ids.with_row_index("position"), on=["shard", "id"], how="left", maintain_order="left")
+    missing = positions.filter(pl.col("position").is_null())["shard"].unique().sort().to_list()
+    if missing:
+        raise MissingUpstreamError(f"materialize `embeddings` first: rated documents of {missing[:5]} have none")
+    return np.asarray(vectors[positions["position"].to_numpy()])

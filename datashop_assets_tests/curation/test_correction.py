@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from datashop_assets.curation.correction import Correction, correct, level_shares
+from datashop_assets.curation.correction import Correction, class_shares, correct
 from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
 from datashop_assets.curation.transition import consensus, fit
 from datashop_assets_tests.curation.clusters import LEVELS, clusters, errors, rated
@@ -14,8 +14,8 @@ K = 10
 
 
 def corrected(given: np.ndarray, near: Neighbourhood, least_confidence: float = 0.5) -> Correction:
-    found = fit(consensus(level_shares(given, near.group, LEVELS), near.nearest))
-    return correct(given, near.group, near.nearest, found, least_confidence)
+    found = fit(consensus(class_shares(given, near.group, LEVELS), near.nearest))
+    return correct([given], near.group, near.nearest, [found], least_confidence)
 
 
 def of(vectors: np.ndarray, texts: list[str] | None = None) -> Neighbourhood:
@@ -34,11 +34,11 @@ def test_wrong_ratings_are_found_and_repaired_better_than_by_a_vote(pool, rate: 
     _, true, near = pool
     given = rated(true, errors(rate, even=even))
     found = corrected(given, near)
-    votes = level_shares(given, near.group, LEVELS)[near.nearest].sum(axis=1)[near.group]
+    votes = class_shares(given, near.group, LEVELS)[near.nearest].sum(axis=1)[near.group]
     wrong = given != true
     assert roc_auc_score(wrong, found.wrong) > roc_auc_score(wrong, -votes[np.arange(ROWS), given])
-    assert np.mean(found.curated(given) == true) >= np.mean(votes.argmax(axis=1) == true)
-    assert np.mean(found.curated(given) == true) > np.mean(given == true) + rate / 2
+    assert np.mean(found.curated == true) >= np.mean(votes.argmax(axis=1) == true)
+    assert np.mean(found.curated == true) > np.mean(given == true) + rate / 2
 
 
 def test_suggestions_are_right_as_often_as_they_are_sure(pool) -> None:
@@ -88,7 +88,7 @@ def test_nothing_is_changed_that_is_not_sure_enough(pool) -> None:
     loose, strict = corrected(given, near, 0.5), corrected(given, near, 0.95)
     assert 0 < strict.changed.sum() < loose.changed.sum()
     assert (strict.confidence[strict.changed] >= 0.95).all()
-    np.testing.assert_array_equal(strict.curated(given)[~strict.changed], given[~strict.changed])
+    np.testing.assert_array_equal(strict.curated[~strict.changed], given[~strict.changed])
 
 
 def test_probabilities_are_probabilities(pool) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datashop_assets.curation.correction import level_shares
+from datashop_assets.curation.correction import class_shares
 from datashop_assets.curation.neighbours import neighbourhood
 from datashop_assets.curation.transition import PoolTooSmallError, consensus, fit, least_texts
 from datashop_assets_tests.curation.clusters import LEVELS, clusters, errors, rated
@@ -36,7 +36,7 @@ def test_errors_are_found_from_ratings_of_neighbours_alone(rate: float, even: bo
     vectors, true = clusters(3000)
     near = neighbourhood(vectors, [str(row) for row in range(3000)], 10)
     given = rated(true, errors(rate, even=even))
-    found = fit(consensus(level_shares(given, near.group, LEVELS), near.nearest))
+    found = fit(consensus(class_shares(given, near.group, LEVELS), near.nearest))
     real = np.array([[np.mean(given[true == k] == j) for j in range(LEVELS)] for k in range(LEVELS)])
     assert np.abs(found.rater - real).mean() < 0.05
     np.testing.assert_allclose(found.prior, np.bincount(true) / 3000, atol=0.06)
@@ -84,7 +84,7 @@ def test_too_few_texts_are_refused_with_the_number_that_is_needed() -> None:
 def test_the_patterns_of_every_text_count_once() -> None:
     vectors, true = clusters(300)
     near = neighbourhood(vectors, [str(row) for row in range(300)], 4)
-    seen = consensus(level_shares(true, near.group, LEVELS), near.nearest)
+    seen = consensus(class_shares(true, near.group, LEVELS), near.nearest)
     assert seen.sum() == pytest.approx(300)
     np.testing.assert_allclose(seen.sum(axis=(1, 2)), np.bincount(true))
     np.testing.assert_allclose(seen, seen.transpose(0, 2, 1))

@@ -10,8 +10,9 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.records import SCORES, SHARDS, TABLES, TableSpec
+from datashop_assets.records import SCORES, SHARDS, TableSpec
 from datashop_assets.seams import Commit, PermanentError
+from datashop_assets.tables import TABLES
 from resources.lake import REPLACE_ATTEMPTS, CellMismatchError, DeltaLake, LakeError, SchemaMismatchError
 
 TABLE = TableSpec(

@@ -23,7 +23,7 @@ import pytest
 
 from datashop_assets.durable import files_below, sha256_of
 from datashop_assets.filtering.release import verify_release
-from datashop_assets.records import TABLES
+from datashop_assets.tables import TABLES
 from datashop_assets_tests.slow.main_path import DONE, REGISTER
 from datashop_assets_tests.slow.small_project import SmallProject, drop_crawl, open_project, python, write_project
 from resources.lake import DeltaLake

@@ -1,0 +1,240 @@
+"""A curation: from a pool of rated documents to corrected scores and the report on its raters.
+
+What belongs here: the order of the steps, and what is done where one is not possible. What does not: the steps
+(`neighbours.py`, `classes.py`, `transition.py`, `correction.py`), tables (`pool.py`, `produce.py`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from datashop_assets.curation.classes import Classes, divide, every_level
+from datashop_assets.curation.correction import NOT_RATED, Correction, Ratings, class_shares, correct
+from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
+from datashop_assets.curation.pool import RatedPool, has_direction
+from datashop_assets.curation.report import Neighbour, RaterFit, Report, Suspicious
+from datashop_assets.curation.transition import PoolTooSmallError, Transition, consensus, fit, least_texts
+from datashop_assets.project import CurationSettings
+from datashop_assets.rating.lens import Lens
+
+SUSPICIOUS_ROWS = 20
+SHOWN_NEIGHBOURS = 3
+EXCERPT_CHARS = 160
+# The texts of some rows of a pool, cut to so many characters.
+Excerpts = Callable[[pl.DataFrame, int], Sequence[str]]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curation:
+    """`rows`: those of the pool with score, raters, wrong, suggested, confidence, curated_score, changed, rareness."""
+
+    rows: pl.DataFrame
+    report: Report
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What is estimated of a pool's raters. `left_out` says why of those that are not in `raters`."""
+
+    classes: Classes
+    raters: tuple[int, ...]
+    ratings: tuple[Ratings, ...]
+    transitions: tuple[Transition, ...]
+    left_out: Mapping[str, str]
+
+
+def curate(
+    pool: RatedPool, lens: Lens, encoder: str, settings: CurationSettings, names: Sequence[str], excerpts: Excerpts
+) -> Curation:
+    """The corrected scores of the pool's documents; `names` are those of its raters, for people.
+
+    Where the pool is too small for an estimate the scores stay as they are, and the report says how many texts are
+    needed. Documents whose vector is zero or not finite have no neighbours: they keep their scores too.
+    """
+    usable = has_direction(pool.vectors)
+    scores = pool.scores[usable]
+    near, fitted, found = None, None, None
+    fallback: str | None = None
+    try:
+        near = neighbourhood(
+            pool.vectors[usable],
+            pool.rows["text_sha"].filter(pl.Series(usable)).to_list(),
+            settings.neighbours,
+            twin_distance=settings.twin_distance,
+        )
+        fitted = fit_raters(scores, near, lens, names)
+        found = correct(fitted.ratings, near.group, near.nearest, fitted.transitions, settings.least_confidence)
+    except PoolTooSmallError as error:
+        fallback = str(error)
+    rows = _corrected(pool, usable, near, fitted, found)
+    classes = fitted.classes if fitted else every_level(lens.low, lens.high)
+    kept = rows["score"].to_numpy(), rows["curated_score"].to_numpy()
+    before, after = (np.bincount(every_level(lens.low, lens.high).of(each), minlength=_levels(lens)) for each in kept)
+    counted = np.bincount(classes.of(kept[0]), minlength=len(classes)) / max(1, rows.height)
+    prior = found.prior if found else counted
+    report = Report(
+        lens=lens.name,
+        lens_version=lens.version,
+        encoder=encoder,
+        rows=rows.height,
+        texts=len(near.nearest) if near else 0,
+        without_score=pool.without_score,
+        without_direction=int((~usable).sum()),
+        neighbours=settings.neighbours,
+        recall=getattr(near, "recall", None),
+        levels=tuple(range(lens.low, lens.high + 1)),
+        classes=classes.names,
+        texts_for_every_level=least_texts(int((before > 0).sum())),
+        raters=_fits(fitted, found, names),
+        left_out=dict(fitted.left_out) if fitted else {},
+        fallback=fallback,
+        power=found.power if found else None,
+        prior_before=tuple(counted.tolist()),
+        prior_after=tuple(prior.tolist()),
+        before=tuple(before.tolist()),
+        after=tuple(after.tolist()),
+        flagged=int((rows["wrong"] > 0.5).sum()),
+        changed=int(rows["changed"].sum()),
+        suspicious=_suspicious(rows, usable, near, excerpts) if found and near else (),
+    )
+    return Curation(rows, report)
+
+
+def fit_raters(scores: Scores, near: Neighbourhood, lens: Lens, names: Sequence[str]) -> Fitted:
+    """The errors of every rater that rated enough of the texts, in as many classes as the texts of the one that rated
+    most suffice for. `scores`: of shape [rows, raters], nan where one gave none.
+
+    Raises PoolTooSmallError where no rater's do for two classes.
+    """
+    there = ~np.isnan(scores)
+    witnessed = [
+        float(consensus(class_shares(np.where(rated, 0, NOT_RATED), near.group, 1), near.nearest).sum())
+        for rated in there.T
+    ]
+    classes = divide(scores[there], lens.low, lens.high, int(max(witnessed)))
+    if len(classes) == 1:
+        raise PoolTooSmallError(
+            f"{max(witnessed):.0f} independent rated texts are too few to tell a rater's errors by: two classes need "
+            f"{least_texts(2)}, all {_levels(lens)} levels {least_texts(_levels(lens))}. Rate more documents; until "
+            "then the ratings stay as they are"
+        )
+    raters, ratings, transitions, left_out = [], [], [], {}
+    for number, name in enumerate(names):
+        rated = np.full(len(scores), NOT_RATED, np.int64)
+        rated[there[:, number]] = classes.of(scores[there[:, number], number])
+        try:
+            transitions.append(fit(consensus(class_shares(rated, near.group, len(classes)), near.nearest)))
+        except PoolTooSmallError as error:
+            left_out[name] = str(error)
+            continue
+        raters.append(number)
+        ratings.append(rated)
+    return Fitted(classes, tuple(raters), tuple(ratings), tuple(transitions), left_out)
+
+
+def _levels(lens: Lens) -> int:
+    return lens.high - lens.low + 1
+
+
+def _corrected(
+    pool: RatedPool,
+    usable: NDArray[np.bool_],
+    near: Neighbourhood | None,
+    fitted: Fitted | None,
+    found: Correction | None,
+) -> pl.DataFrame:
+    """The pool's rows with everything that is known of their scores; null where that is nothing."""
+    used = fitted.raters if fitted else ()
+    order = [*used, *(number for number in range(len(pool.raters)) if number not in used)]
+    there = ~np.isnan(pool.scores[:, order])
+    score = pool.scores[:, order][np.arange(len(there)), there.argmax(axis=1)]
+    unknown = np.full(len(score), np.nan)
+    wrong, suggested, confidence, rareness = unknown.copy(), unknown.copy(), unknown.copy(), unknown.copy()
+    changed, curated = np.zeros(len(score), bool), score.copy()
+    if near is not None:
+        rareness[usable] = near.rareness
+    if fitted is not None and found is not None:
+        own = pool.scores[usable][:, fitted.raters]
+        centres = fitted.classes.centres(own[~np.isnan(own)])
+        known = found.rated != NOT_RATED
+        moved = np.where(found.suggested == found.rated, score[usable], centres[found.suggested])
+        wrong[usable] = found.wrong
+        suggested[usable] = np.where(known, moved, np.nan)
+        confidence[usable] = np.where(known, found.confidence, np.nan)
+        changed[usable] = found.changed
+        curated[usable] = np.where(found.changed, moved, score[usable])
+    return pool.rows.with_columns(
+        pl.Series("score", score),
+        pl.Series("raters", there.sum(axis=1), pl.Int64),
+        pl.Series("wrong", wrong),
+        pl.Series("suggested", suggested),
+        pl.Series("confidence", confidence),
+        pl.Series("curated_score", curated),
+        pl.Series("changed", changed),
+        pl.Series("rareness", rareness),
+    ).with_columns(pl.col("wrong", "suggested", "confidence", "rareness").fill_nan(None))
+
+
+def _fits(fitted: Fitted | None, found: Correction | None, names: Sequence[str]) -> tuple[RaterFit, ...]:
+    if fitted is None or found is None:
+        return ()
+    apart = np.abs(np.subtract.outer(np.arange(len(fitted.classes)), np.arange(len(fitted.classes))))
+    return tuple(
+        RaterFit(
+            rater=names[number],
+            texts=made.texts,
+            transition=tuple(tuple(line) for line in made.rater.tolist()),
+            prior=tuple(made.prior.tolist()),
+            rated=tuple(made.rated.tolist()),
+            right=float(found.prior @ np.diag(made.rater)),
+            distance=float(found.prior @ (made.rater * apart).sum(axis=1)),
+            steps=made.steps,
+            converged=made.converged,
+            dominant=made.dominant,
+        )
+        for number, made in zip(fitted.raters, fitted.transitions, strict=True)
+    )
+
+
+def _suspicious(
+    rows: pl.DataFrame, usable: NDArray[np.bool_], near: Neighbourhood, excerpts: Excerpts
+) -> tuple[Suspicious, ...]:
+    """The rows that are most probably wrong, one of each group of twins, with the texts that say so."""
+    among = rows.filter(pl.Series(usable)).with_columns(group=pl.Series(near.group))
+    heads = among.unique("group", keep="first", maintain_order=True).sort("group")
+    worst = (
+        among.filter(pl.col("wrong") > 0.5)
+        .sort("wrong", "shard", "id", descending=[True, False, False])
+        .unique("group", keep="first", maintain_order=True)
+        .head(SUSPICIOUS_ROWS)
+    )
+    groups = worst["group"].to_numpy()
+    beside = heads[near.nearest[groups, :SHOWN_NEIGHBOURS].ravel()]
+    address = ["shard", "id", "text_sha"]
+    texts = list(excerpts(pl.concat([worst.select(address), beside.select(address)]), EXCERPT_CHARS))
+    neighbours = [
+        Neighbour(f"{row['shard']}/{row['id']}", row["score"], float(distance), text)
+        for row, distance, text in zip(
+            beside.to_dicts(),
+            near.distance[groups, :SHOWN_NEIGHBOURS].ravel(),
+            texts[worst.height :],
+            strict=True,
+        )
+    ]
+    shown = min(SHOWN_NEIGHBOURS, near.nearest.shape[1])
+    return tuple(
+        Suspicious(
+            document=f"{row['shard']}/{row['id']}",
+            score=row["score"],
+            suggested=row["suggested"],
+            wrong=row["wrong"],
+            confidence=row["confidence"],
+            text=texts[number],
+            neighbours=tuple(neighbours[number * shown : (number + 1) * shown]),
+        )
+        for number, row in enumerate(worst.to_dicts())
+    )

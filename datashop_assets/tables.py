@@ -1,0 +1,30 @@
+"""Every table of the lake.
+
+What belongs here: the list. What does not: the schemas (`records.py` those that several stages speak; the others stand
+with their stage).
+"""
+
+from datashop_assets import records
+from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
+from datashop_assets.records import TableSpec
+
+TABLES: tuple[TableSpec, ...] = (
+    records.SHARDS,
+    records.WITHDRAWN_SHARDS,
+    records.DOCUMENTS,
+    records.QUARANTINE,
+    records.EMBEDDINGS,
+    records.ANNOTATIONS,
+    records.EXEMPLAR_RATINGS,
+    CURATED_ANNOTATIONS,
+    CURATIONS,
+    records.CLASSIFIERS,
+    records.PROMOTIONS,
+    records.SCORES,
+    records.CUTOFFS,
+    records.FILTERED,
+    records.RELEASES,
+    records.TARGET_DESCRIPTIONS,
+    records.ANNEALED_MODELS,
+    records.EVAL_REPORTS,
+)
