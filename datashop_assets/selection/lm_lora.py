@@ -27,7 +27,7 @@ class LoraSettings:
     """The warm-up: which part of the pool, what is adapted, how it is trained.
 
     The paper trains models of 7 and 13 billion parameters with rank 128, alpha 512, learning rate 2e-5 and batches of
-    32 on 5 % of 270,000 documents (appendix B). The values here are for models of some hundred million parameters and
+    32 on 5 % of 270,000 documents. The values here are for models of some hundred million parameters and
     pools of some thousand documents: a smaller rank, since cost and memory grow with it, and a larger learning rate,
     since there are a hundred times fewer steps.
     """

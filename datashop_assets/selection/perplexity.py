@@ -29,8 +29,9 @@ class Perplexity:
     Of the document's own text, without any prompt, from the second token on (the first is predicted from nothing), of
     its first `max_tokens` tokens. `direction`:
 
-    - `middle`: nearest to the pool's median in log-perplexity first. On web text the middle of the distribution gave
-      the best pre-training data (Marion et al. 2023, "When Less Is More", section 4).
+    - `middle`: nearest to the pool's median in log-perplexity first. The middle of the distribution gave the best
+      pre-training data from web text (Marion et al. 2023, "When Less Is More") and from Dolma, but the highest did from
+      the Pile (Ankner et al. 2024, "Perplexed by Perplexity"): compare them on the corpus at hand.
     - `lowest`: what the model predicts best first; favours boilerplate and repetition.
     - `highest`: what it predicts worst first, the perplexity baseline of DS2 (Pang et al. 2025, section 5) as far as
       is known; favours what is no language.

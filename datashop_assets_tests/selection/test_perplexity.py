@@ -93,13 +93,6 @@ def test_a_bound_beyond_the_models_positions_is_refused(lm: TinyModel) -> None:
         Perplexity(lm, max_tokens=4096).rank(pool_of(["the sea"]), 0, ALL)
 
 
-def test_a_text_behind_a_mile_of_blanks_is_read(lm: TinyModel) -> None:
-    """Documents are tokenised from a prefix, but no further than it shows them whole."""
-    text = " " * 3000 + "the river and the sea"
-    found = Perplexity(lm, max_tokens=8).rank(pool_of([text]), 0, ALL)
-    assert found.values[0] == pytest.approx(one_at_a_time(lm, text, 8), rel=1e-4)
-
-
 @pytest.mark.models
 def test_a_real_model_is_surprised_by_shuffled_words(tmp_path: Path) -> None:
     prose = (
