@@ -18,6 +18,7 @@ from datashop_assets.selection.pool import Floats, LeftOut, Pool, Ranking, Rows,
 # k-means is fitted on so many rows at most, drawn by the seed; all are then put into the nearest cluster. Its time is
 # fit rows x clusters x dimension a step, and the centre of a cluster of a thousand rows is known well enough.
 FIT_ROWS = 50_000
+MOST_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ class ClusterQuota:
         unit = pool.vectors[rows] / np.linalg.norm(pool.vectors[rows], axis=1, keepdims=True)
         fit = np.sort(np.argsort(-draws[rows])[:FIT_ROWS])
         count = min(self.clusters, pool.rows["text_sha"].gather(rows[fit]).n_unique())
-        with threadpool_limits(1, user_api="openmp"):  # threads add up centres in the order in which they end
-            model = KMeans(count, n_init=1, random_state=seed % 2**32).fit(unit[fit])
-            labels = model.predict(unit)
+        with threadpool_limits(1):  # two threads add up centres in the order in which they end
+            model = KMeans(count, n_init=1, max_iter=MOST_STEPS, random_state=seed % 2**32).fit(unit[fit])
+        labels = model.predict(unit)
         _, first, size = np.unique(labels, return_index=True, return_counts=True)
         number = np.empty(int(labels.max()) + 1, np.int64)
         number[np.unique(labels)[np.lexsort((first, -size))]] = np.arange(len(size))

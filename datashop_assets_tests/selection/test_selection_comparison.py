@@ -83,6 +83,13 @@ def test_seeds_agree_where_nothing_is_drawn_and_as_chance_has_it_where_all_is() 
     assert drawn["lowest"] <= drawn["jaccard"] <= drawn["highest"]
 
 
+def test_overlap_compares_what_the_same_seed_gives() -> None:
+    whole = pool([3.0] * 100)
+    found = compare(whole, [RandomDraw(), RandomDraw(name="twin")], [Budget(rows=20)], [0, 1, 2])
+    alike = line(found.overlap, strategy="random", other="twin")
+    assert (alike["jaccard"], alike["lowest"], alike["highest"], alike["seeds"]) == (1, 1, 1, 3)
+
+
 def test_one_seed_agrees_with_nothing(six: Pool) -> None:
     agreed = line(compare(six, [RandomDraw()], [TWO], [5]).agreement, strategy="random")
     assert (agreed["jaccard"], agreed["pairs"]) == (None, 0)

@@ -88,11 +88,27 @@ def test_deita_drops_what_is_near_to_something_kept(whole: Pool, least_distance:
 def test_deita_looks_no_further_than_the_budget_and_takes_the_same(whole: Pool, budget: Budget) -> None:
     strategy = Deita(least_distance=0.05)
     everything = strategy.rank(whole, 0, ENOUGH).order.tolist()
+    walk = Deita(least_distance=0.0).rank(whole, 0, ENOUGH).order.tolist()
+    ranking = strategy.rank(whole, 0, budget)
+    if len(ranking) < len(everything):  # what is dropped before the last one taken, and what was never looked at
+        reached = walk.index(everything[len(ranking) - 1]) + 1
+        assert ranking.left_out.get("too_similar", 0) == reached - len(ranking)
+        assert ranking.left_out["over_budget"] == len(walk) - reached
     taken = select(strategy, whole, 0, budget)
     assert taken.order.tolist() == everything[: len(taken)]
     if len(taken) < len(everything):
         spent = whole.rows["tokens"].gather(everything[: len(taken) + 1]).sum()
         assert len(taken) == budget.rows if budget.rows else spent > (budget.tokens or 0)
+
+
+@pytest.mark.parametrize(
+    ("least_distance", "kept"),
+    [(0.0, 4), (0.5, 3), (1.0, 3), (1.01, 1)],
+    ids=["no distance keeps copies too", "copies go", "what lies just as far stays", "what lies nearer goes"],
+)
+def test_deita_keeps_what_lies_at_least_as_far_as_it_must(least_distance: float, kept: int) -> None:
+    whole = pool([4.0, 3.0, 2.0, 1.0], vectors=np.eye(3)[[0, 1, 1, 2]])
+    assert len(chosen(Deita(least_distance=least_distance), whole)) == kept
 
 
 def test_deita_keeps_one_of_a_thousand_copies() -> None:
@@ -119,6 +135,11 @@ def test_each_group_gets_its_share_rounded_down_or_up(sizes: list[int], share: f
         assert rounded_up.min() >= rounded_down.max() - 1e-9
 
 
+def test_a_document_without_tokens_fits_in_a_budget_that_is_met() -> None:
+    whole = pool([5.0, 4.0, 3.0], tokens=[5, 0, 1], vectors=np.eye(3))
+    assert chosen(Deita(), whole, 0, Budget(tokens=5)) == ["d0", "d1"]
+
+
 def test_of_equal_remainders_the_smaller_group_is_rounded_up() -> None:
     assert largest_remainder(np.array([30, 10]), 2).tolist() == [1, 1]
 
@@ -140,6 +161,20 @@ def test_cluster_quotas_keep_the_rare_kind_that_the_best_scores_would_crowd_out(
     assert all(taken.values[of == 0] == 5)
     assert set(np.array(taken.reasons)[of == 0]) == {"cluster_0"}
     assert set(np.array(taken.reasons)[of == 2]) == {"cluster_2"}
+
+
+def test_quotas_are_those_of_the_largest_remainder_and_not_of_a_divisor() -> None:
+    """Shares of 4.74, 2.67 and .59 for eight rows: dividing by sizes would give 4, 3 and 1."""
+    whole = pool([3.0] * 27, vectors=kinds([16, 9, 2]))
+    taken = select(ClusterQuota(clusters=3), whole, 0, Budget(rows=8))
+    assert np.bincount(np.repeat([0, 1, 2], [16, 9, 2])[taken.order], minlength=3).tolist() == [5, 3, 0]
+
+
+def test_a_shorter_beginning_of_the_quotas_is_shared_out_too() -> None:
+    """Ninety and ten of two kinds: of every ten rows of the ranking one is of the rare kind, in their middle."""
+    ranking = ClusterQuota(clusters=2).rank(pool([3.0] * 100, vectors=kinds([90, 10])), 0, Budget(rows=50))
+    rare = np.flatnonzero(ranking.order >= 90)
+    np.testing.assert_allclose(rare, np.arange(10) * 10 + 4.5, atol=1)
 
 
 @pytest.mark.parametrize("tokens", [200, 400, 800])
