@@ -34,6 +34,7 @@ from datashop_assets.rating.report_assets import report_assets
 from datashop_assets.rating.target_assets import target_assets
 from datashop_assets.scoring.assets import scoring_assets
 from datashop_assets.scoring.checks import scoring_checks
+from datashop_assets.selection.assets import selection_assets
 from resources.profiles import Profile, build_resources, profile_from_environment, project_of
 
 Build = Callable[[Graph], Sequence[Any]]
@@ -51,6 +52,7 @@ SCORE_STAGES: tuple[tuple[Build, Build], ...] = (
     (classifier_assets, classifier_checks),
     (scoring_assets, scoring_checks),
     (filtering_assets, filtering_checks),
+    (selection_assets, lambda _: []),
     (annealing_assets, annealing_checks),
     (evaluation_assets, evaluation_checks),
 )

@@ -269,6 +269,21 @@ def side_by_side(
     return _picture(draw)
 
 
+def named_points(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, title: str) -> bytes:
+    """A mark of its own for each name, explained beside the picture: names at near points would cover each other."""
+
+    def draw(axes: Any) -> None:
+        marks = "osD^v"  # a round of colours each
+        for number, (colour, (name, (x, y))) in enumerate(zip(_colours(points), points.items(), strict=True)):
+            mark = marks[number // len(CYCLE) % len(marks)]
+            axes.plot([x], [y], mark, color=colour, markersize=6, linestyle="none", label=_short(name))
+        axes.margins(x=0.1, y=0.1)
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    return _picture(draw)
+
+
 def markdown_image(png: bytes, alt: str) -> str:
     """Markdown that holds the picture itself, so that it is shown wherever metadata is."""
     quiet = alt.replace("[", "(").replace("]", ")")

@@ -4,28 +4,18 @@ What belongs here: the settings that decide *what* is made (landings, lenses, ra
 What does not: where things run and with which credentials (`resources/profiles.py`).
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
+from datashop_assets.settings import Settings
 
 
 class ProjectError(ValueError):
     """A project file that cannot be used; the message names the file, the field and the mend."""
-
-
-class Settings(BaseModel):
-    """A frozen group of settings; an unknown key is an error, never ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @property
-    def version(self) -> str:
-        """Content id: equal settings have equal versions."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Landing(Settings):
@@ -215,6 +205,7 @@ class LensSettings(Settings):
     recipe: ClassifierRecipe = ClassifierRecipe()
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
     summary: SummarySettings = SummarySettings()
+    selection: SelectionSettings = SelectionSettings()
     anneal: bool = Field(False, description="train and evaluate a candidate on this lens's filtered documents")
 
     @property
@@ -287,6 +278,9 @@ class Project(Settings):
     targets: dict[str, TargetSettings] = Field(
         default_factory=dict, description="lenses described by example corpora, by name; enable them under `lenses`"
     )
+    strategies: dict[str, StrategySettings] = Field(
+        default_factory=dict, description="strategies of selection, by name, beside those that every project has"
+    )
     target_folder: str = Field("targets", description="lens library that the targets' lenses are written to")
     anneal: AnnealSettings = AnnealSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -302,6 +296,9 @@ class Project(Settings):
                     raise ValueError(f"lens {name!r} asks for rater {rater!r}; known raters: {sorted(self.raters)}")
             if len(set(lens.all_raters)) < len(lens.all_raters):
                 raise ValueError(f"lens {name!r} names a rater twice: {list(lens.all_raters)}")
+            chosen = (lens.selection.strategy, *lens.selection.compare)
+            if unknown := sorted(set(chosen) - set(self.all_strategies)):
+                raise ValueError(f"lens {name!r} selects by {unknown}; known strategies: {sorted(self.all_strategies)}")
         for name, target in self.targets.items():
             if target.rater not in self.raters:
                 raise ValueError(
@@ -310,6 +307,11 @@ class Project(Settings):
             if len({corpus.name for corpus in target.corpora}) < len(target.corpora):
                 raise ValueError(f"each corpus of target {name!r} needs a name of its own")
         return self
+
+    @property
+    def all_strategies(self) -> dict[str, StrategySettings]:
+        """The strategies by name: those that every project has, and the project's own."""
+        return {**STRATEGIES, **self.strategies}
 
     def landing(self, dataset: str) -> Landing:
         """The landing of a dataset. Raises ProjectError naming the known ones."""

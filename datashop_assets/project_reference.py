@@ -50,11 +50,13 @@ def _section(title: str, schema: dict[str, Any]) -> str:
 
 
 def _type(field: dict[str, Any]) -> str:
-    if options := field.get("anyOf"):
+    if options := field.get("anyOf") or field.get("oneOf"):
         return " or ".join(_type(option) for option in options)
     if "$ref" in field:
         name = _name(field)
         return f"[{name}](#{name.lower()})"
+    if "const" in field:
+        return f"`{field['const']}`"
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
     if field["type"] == "array":

@@ -7,6 +7,7 @@ with their stage).
 from datashop_assets import records
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
 from datashop_assets.records import TableSpec
+from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 
 TABLES: tuple[TableSpec, ...] = (
     records.SHARDS,
@@ -24,6 +25,9 @@ TABLES: tuple[TableSpec, ...] = (
     records.CUTOFFS,
     records.FILTERED,
     records.RELEASES,
+    SELECTED,
+    SELECTIONS,
+    SELECTION_COMPARISONS,
     records.TARGET_DESCRIPTIONS,
     records.ANNEALED_MODELS,
     records.EVAL_REPORTS,

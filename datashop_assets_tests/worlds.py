@@ -92,6 +92,19 @@ class ExportableEncoder(ScriptedEncoder):
         return Path("/nowhere")
 
 
+class WordCounter:
+    """In place of the language models: a word is a token, and there is no model to read with."""
+
+    def id(self, reference: str | None = None) -> str:
+        return reference or "words"
+
+    def load(self, reference: str | None = None) -> tuple[Any, Any]:
+        raise AssertionError("no strategy of these tests reads with a model")
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+
 def light_export(
     directory: Path, encoder_dir: Path, settings: EncoderSettings, head: Head, lens: Lens, report: Any
 ) -> None:
@@ -117,7 +130,11 @@ class World:
     def reload(self) -> None:
         """Read project file and lens folders again, as a reloaded code location does."""
         self.graph: Graph = load_graph(project_of(self.profile))
-        resources = {"encoder": self.encoder, "raters": self.raters.__getitem__} | self.overrides
+        resources = {
+            "encoder": self.encoder,
+            "raters": self.raters.__getitem__,
+            "language_models": WordCounter(),
+        } | self.overrides
         wrapped = {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
         self.defs = build_defs(self.profile, wrapped)
 

@@ -8,9 +8,9 @@ import hashlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +163,41 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class LanguageModels:
+    """A project's causal language models, by reference; None stands for the one that the project anneals.
+
+    Nothing is loaded before it is asked for. The last model asked for is kept, so that several strategies in one run
+    share it.
+    """
+
+    def __init__(self, default: str, cache: Path) -> None:
+        self._default = default
+        self._cache = cache
+        self._kept: tuple[str, tuple[Any, Any]] | None = None
+
+    def id(self, reference: str | None = None) -> str:
+        """The model's content id. Raises ModelReferenceError."""
+        return content_id(reference or self._default)
+
+    def load(self, reference: str | None = None) -> tuple[Any, Any]:
+        """Model and tokenizer, as of `load_causal_lm`. Raises ModelReferenceError."""
+        name = reference or self._default
+        if self._kept is None or self._kept[0] != name:
+            self._kept = (name, load_causal_lm(name, self._cache))
+        return self._kept[1]
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of the project's model each text has. Raises ModelReferenceError."""
+        return [len(ids) for ids in self._tokenizer(list(texts), verbose=False)["input_ids"]] if texts else []
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        directory = str(model_directory(self._default, self._cache))
+        try:
+            return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise ModelReferenceError(f"the tokenizer of model {self._default!r} cannot be loaded: {error}") from error

@@ -19,7 +19,7 @@ from datashop_assets.seams import Rater
 from resources.encoders import TransformerEncoder
 from resources.lake import DeltaLake, local_path
 from resources.landing import FsspecLandingArea
-from resources.language_models import content_id, model_directory
+from resources.language_models import LanguageModels, content_id, model_directory
 from resources.launchers import SubprocessLauncher
 from resources.model_store import open_model_store
 from resources.object_store import probe_conditional_put
@@ -58,6 +58,10 @@ class Profile:
     @property
     def summaries(self) -> Path:
         return self.home / "summaries"
+
+    @property
+    def subsets(self) -> Path:
+        return self.home / "subsets"
 
     @property
     def cache(self) -> Path:
@@ -149,6 +153,8 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
         "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
         "releases": profile.releases,
         "summaries": profile.summaries,
+        "subsets": profile.subsets,
+        "language_models": LanguageModels(project.anneal.model, profile.cache),
     }
     made = {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
     return made | {"lake": dg.ResourceDefinition(lambda _: lake())}

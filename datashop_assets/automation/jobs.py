@@ -27,6 +27,8 @@ STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "score_documents": (("scores",), "The promoted classifier's score of every document."),
     "set_cutoff": (("cutoff",), "Decide which scores are kept, over the whole corpus."),
     "filter_documents": (("filtered_documents",), "Apply the cut-off to every document."),
+    "select_subset": (("selected_subset",), "Take a subset of a lens's documents by a strategy, within a budget."),
+    "compare_selections": (("selection_comparison",), "Several strategies of selection, side by side."),
     "cut_release": (("release",), "Copy the kept documents out, with manifest, checksums and dataset card."),
 }
 # Of a project with label lenses.

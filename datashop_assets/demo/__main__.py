@@ -44,6 +44,8 @@ LENS_STEPS = (
     ("cut_release", "lens"),
     ("report_on_raters", "lens"),
     ("summarise_ratings", "lens"),
+    ("select_subset", "lens"),
+    ("compare_selections", "lens"),
 )
 LABEL_STEPS = (("label_documents", "grid"), ("report_labels", "lens"))
 
