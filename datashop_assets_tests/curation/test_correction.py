@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from datashop_assets.curation.correction import Correction, class_shares, correct
+from datashop_assets.curation.correction import NOT_RATED, Correction, class_shares, correct
 from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
 from datashop_assets.curation.transition import consensus, fit
 from datashop_assets_tests.curation.clusters import LEVELS, clusters, errors, rated
@@ -99,3 +99,38 @@ def test_probabilities_are_probabilities(pool) -> None:
     same = found.suggested == given
     np.testing.assert_allclose(found.confidence[same], 1 - found.wrong[same])
     assert (found.confidence[~same] <= found.wrong[~same] + 1e-12).all()
+
+
+def test_unrelated_texts_far_away_change_hardly_anything(pool) -> None:
+    vectors, true, _ = pool
+    given = rated(true, errors(0.3))
+    alone = corrected(given, of(vectors))
+    others, other_true = clusters(1500, seed=7)
+    both = np.vstack([np.hstack([vectors, np.zeros_like(vectors)]), np.hstack([np.zeros_like(others), others])])
+    # The same rater, and nothing that the first texts are near to.
+    together = corrected(np.concatenate([given, rated(other_true, errors(0.3), seed=3)]), of(both))
+    # Not nothing: how far neighbours share a score is estimated over all texts.
+    assert np.abs(together.confidence[:ROWS] - alone.confidence).mean() < 0.03
+    assert np.mean(together.changed[:ROWS] != alone.changed) < 0.03
+
+
+def test_a_second_opinion_on_some_texts_is_heard_there_only(pool) -> None:
+    _, true, near = pool
+    first, second = rated(true, errors(0.4)), rated(true, errors(0.05), seed=5)
+    second[: ROWS // 2] = NOT_RATED
+    fits = [fit(consensus(class_shares(each, near.group, LEVELS), near.nearest)) for each in (first, second)]
+    found = correct([first, second], near.group, near.nearest, fits, 0.5)
+    half = ROWS // 2
+    assert np.mean(found.curated[half:] == true[half:]) > np.mean(found.curated[:half] == true[:half])
+    np.testing.assert_array_equal(found.rated, first)
+
+
+def test_a_row_that_nobody_rated_has_no_probability_and_is_not_changed(pool) -> None:
+    _, true, near = pool
+    given = rated(true, errors(0.3))
+    given[:5] = NOT_RATED
+    found = corrected(given, near)
+    assert np.isnan(found.wrong[:5]).all()
+    assert not found.changed[:5].any()
+    assert (found.curated[:5] == NOT_RATED).all()
+    assert not np.isnan(found.wrong[5:]).any()
