@@ -17,12 +17,12 @@ from datashop_assets.selection.lm_gradients import features, gradient_batch_rows
 from datashop_assets.selection.lm_lora import Checkpoint, LoraSettings, adapted, adapters, warm_up
 from datashop_assets.selection.lm_projection import Projection
 from datashop_assets.selection.lm_texts import (
+    BATCH_TOKENS,
     CHUNK,
     LanguageModel,
     TaskExamples,
     TokenBatches,
     Unreadable,
-    logits_batch_tokens,
     reading_order,
     task_examples,
     tokenised,
@@ -65,9 +65,9 @@ class Less:
         draws = pool.draws(seed)
         warming = warm_up_sequences(pool, draws, tokenizer, self.max_tokens, self.lora)
         with adapted(model, self.lora, seed) as trained:
-            most, tokens = gradient_batch_rows(adapters(trained)), logits_batch_tokens(model)
+            most = gradient_batch_rows(adapters(trained))
             documents, shown = (
-                TokenBatches(texts, rows, model, tokenizer, self.max_tokens, tokens, LEAST_TOKENS, most)
+                TokenBatches(texts, rows, model, tokenizer, self.max_tokens, BATCH_TOKENS, LEAST_TOKENS, most)
                 for texts, rows in ((pool.texts, reading_order(pool)), (examples.of, examples.rows()))
             )
             if warming:

@@ -49,8 +49,8 @@ class LoraSettings:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Adapters after an epoch, and Adam's state: `mean` and `square` are float32 tensors of shape [parameters], the
-    adapters one after another. `learning_rate` is the epoch's mean, `steps` are counted from the start."""
+    """Adapters after an epoch, and Adam's state: `mean` and `square` are float32 tensors of shape [parameters] on
+    the CPU, the adapters one after another. `learning_rate` is the epoch's mean, `steps` are counted from the start."""
 
     parameters: dict[str, Any]
     mean: Any
@@ -127,8 +127,8 @@ def warm_up(model: Any, sequences: Sequence[NDArray[np.int32]], settings: LoraSe
             checkpoints.append(
                 Checkpoint(
                     parameters={name: parameter.detach().clone() for name, parameter in trained.items()},
-                    mean=torch.cat([each["exp_avg"].flatten() for each in state]),
-                    square=torch.cat([each["exp_avg_sq"].flatten() for each in state]),
+                    mean=torch.cat([each["exp_avg"].flatten() for each in state]).cpu(),
+                    square=torch.cat([each["exp_avg_sq"].flatten() for each in state]).cpu(),
                     steps=int(state[0]["step"]),
                     learning_rate=float(np.mean(rates)),
                 )
@@ -142,7 +142,8 @@ def _accumulate(model: Any, sequences: Sequence[NDArray[np.int32]]) -> None:
     import torch
 
     tokens = sum(len(ids) - 1 for ids in sequences)
-    for members in batches([len(ids) for ids in sequences], logits_batch_tokens(model), len(sequences)):
+    # A backward pass keeps some copies of the logits, and every layer's activations
+    for members in batches([len(ids) for ids in sequences], logits_batch_tokens(model) // 4, len(sequences)):
         ids, real = padded([sequences[member] for member in members], model.device)
         nlls = token_nlls(model(input_ids=ids, use_cache=False).logits, ids)
         loss = (nlls * real[:, 1:]).sum() / tokens
