@@ -50,11 +50,8 @@ class Perplexity:
         batches = TokenBatches(pool.texts, reading_order(pool), model, tokenizer, self.max_tokens, tokens, least=2)
         measured = mean_nlls(model, batches, len(pool))
         known = np.flatnonzero(np.isfinite(measured))
-        if self.direction == "middle":
-            centre = np.median(measured[known]) if len(known) else 0.0
-            liking = -np.abs(measured - centre)
-        else:
-            liking = measured if self.direction == "highest" else -measured
+        centre = np.median(measured[known]) if len(known) else 0.0
+        liking = {"lowest": -measured, "highest": measured, "middle": -np.abs(measured - centre)}[self.direction]
         order = best_first(known, liking, pool.draws(seed))
         left_out = batches.left_out
         if broken := len(pool) - len(known) - left_out.total():
