@@ -33,6 +33,7 @@ SELECTIONS: dict[str, pl.DataType | type[pl.DataType]] = {
     "nearest_asked": pl.Int64,
     "notes": pl.List(pl.String),
 }
+FIGURES = ("rows", "tokens", "mean_score", "mean_curated_score", "vendi", "nearest_distance")
 SOURCES = {**SELECTION, "source": pl.String, "rows": pl.Int64, "share": pl.Float64}
 LEFT_OUT = {**SELECTION, "reason": pl.String, "rows": pl.Int64}
 OVERLAP = {
@@ -72,6 +73,26 @@ class Comparison:
     left_out: pl.DataFrame
     overlap: pl.DataFrame
     agreement: pl.DataFrame
+
+    def summary(self) -> pl.DataFrame:
+        """A row for each strategy and budget: the means of FIGURES over the seeds, their least and greatest value as
+        `<figure>_lowest` and `<figure>_highest`, the number of `seeds`, and the seeds' `agreement`.
+        """
+        figures = pl.col(*FIGURES)
+        return (
+            self.selections.group_by("strategy", "budget", maintain_order=True)
+            .agg(
+                figures.mean(),
+                figures.min().name.suffix("_lowest"),
+                figures.max().name.suffix("_highest"),
+                seeds=pl.len(),
+            )
+            .join(
+                self.agreement.select("strategy", "budget", agreement="jaccard"),
+                on=["strategy", "budget"],
+                maintain_order="left",
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +150,7 @@ def _diversity(pool: Pool, rows: Rows) -> Diversity:
     """Of those of the rows that have a direction; those that look for their nearest are drawn once for all subsets."""
     within = np.zeros(len(pool), bool)
     within[rows] = True
-    usable = pool.with_direction()
+    usable = pool.directed()
     usable = usable[within[usable]]
     unit = pool.vectors[usable] / np.linalg.norm(pool.vectors[usable], axis=1, keepdims=True)
     return diversity(unit, np.sort(np.argsort(pool.draws(0)[usable])[:NEAREST_ASKED]))

@@ -131,21 +131,28 @@ class Pool:
             )
         return values
 
-    def with_direction(self) -> Rows:
+    def directed(self) -> Rows:
         """The rows whose vectors have a direction, in an order that depends on the documents alone.
 
         Sums of floating-point numbers depend on their order in the last digit: with this order the same documents
         have the same neighbours and clusters however the pool's rows stand.
-
-        Raises SelectionError where rows stand in the pool and none has a vector with a direction.
         """
+        return self.once("directed", self._directed)
+
+    def _directed(self) -> Rows:
         lengths = np.linalg.norm(self.vectors, axis=1)
         ordered = self.rows.select("text_sha", "shard", "id").with_row_index("row")
         order = ordered.sort("text_sha", "shard", "id")["row"].to_numpy().astype(np.int64)
-        kept: Rows = order[(np.isfinite(lengths) & (lengths > 0))[order]]
-        if len(self) and not len(kept):
+        return np.asarray(order[(np.isfinite(lengths) & (lengths > 0))[order]])
+
+    def with_direction(self) -> Rows:
+        """The rows of `directed`, for strategies that cannot do without vectors.
+
+        Raises SelectionError where rows stand in the pool and none has a vector with a direction.
+        """
+        if len(self) and not len(self.directed()):
             raise SelectionError(f"none of the pool's {len(self)} documents has a usable vector; make embeddings first")
-        return kept
+        return self.directed()
 
 
 @dataclass(frozen=True, eq=False)

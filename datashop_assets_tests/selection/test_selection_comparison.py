@@ -90,6 +90,30 @@ def test_overlap_compares_what_the_same_seed_gives() -> None:
     assert (alike["jaccard"], alike["lowest"], alike["highest"], alike["seeds"]) == (1, 1, 1, 3)
 
 
+def test_the_summary_is_over_the_seeds_of_a_strategy_at_a_budget() -> None:
+    whole = pool(list(np.linspace(0, 5, 50)))
+    found = compare(whole, [RandomDraw(), AlpaGasus()], [Budget(rows=5), Budget(rows=10)], [0, 1, 2])
+    summary = found.summary()
+    assert summary.select("strategy", "budget").rows() == [
+        ("random", "5 rows"),
+        ("random", "10 rows"),
+        ("alpagasus", "5 rows"),
+        ("alpagasus", "10 rows"),
+    ]
+    scores = found.selections.filter(strategy="random", budget="5 rows")["mean_score"]
+    drawn = line(summary, strategy="random", budget="5 rows")
+    assert drawn["mean_score"] == pytest.approx(scores.mean())
+    assert (drawn["mean_score_lowest"], drawn["mean_score_highest"]) == (scores.min(), scores.max())
+    assert drawn["seeds"] == 3
+    assert drawn["agreement"] == line(found.agreement, strategy="random", budget="5 rows")["jaccard"]
+
+
+def test_a_pool_without_vectors_is_compared_by_all_but_diversity() -> None:
+    bare = pool([3.0, 2.0, 1.0], vectors=np.zeros((3, 2)))
+    found = compare(bare, [Ds2()], [TWO], [0]).selections.row(0, named=True)
+    assert (found["rows"], found["mean_score"], found["vendi"], found["nearest_distance"]) == (2, 2.5, None, None)
+
+
 def test_one_seed_agrees_with_nothing(six: Pool) -> None:
     agreed = line(compare(six, [RandomDraw()], [TWO], [5]).agreement, strategy="random")
     assert (agreed["jaccard"], agreed["pairs"]) == (None, 0)
