@@ -168,7 +168,7 @@ class Ranking:
     reasons: list[str]
     values: Floats
     left_out: Mapping[str, int]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     whole: bool = False
 
     def __post_init__(self) -> None:
