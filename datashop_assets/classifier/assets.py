@@ -68,7 +68,9 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
         rater = raters(settings.rater).id
         active = [shard.shard for shard in active_shards(lake, graph.project)]
-        made = produce_classifier(lake, models, encoder, lens, rater, settings.recipe, active, lineage)
+        made = produce_classifier(
+            lake, models, encoder, lens, rater, settings.recipe, active, lineage, settings.curation
+        )
         if made.reused:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
         report, shown = made.report, made.held_out

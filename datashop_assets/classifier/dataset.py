@@ -36,10 +36,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Part:
-    """One side of the split. `rows` are positions in the labelled frame; `scores` are float64, in the same order."""
+    """One side of the split. `rows` are positions in the labelled frame; `scores` and `weights` are float64, in the
+    same order."""
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,28 +67,33 @@ def is_held_out(text_sha: str, share: float) -> bool:
 def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split:
     """Divide labelled rows (text_sha, score) into train, validation and held-out rows.
 
-    Null scores are left out. Rows with the same text become one row (the first) with the mean of their scores, so
-    that no text is on two sides and none counts twice. Validation is a share of what is not held out, stratified by
-    rounded score. The outcome does not depend on the order of the rows.
+    Where there is a column `target`, that is the score of train and validation rows, with its `weight`; held-out rows
+    keep theirs. Null scores are left out. Rows with the same text become one row (the first) with the mean of their
+    scores, so that no text is on two sides and none counts twice. Validation is a share of what is not held out,
+    stratified by rounded score. The outcome does not depend on the order of the rows.
     Raises TrainingError where a score is NaN, a side is too small, or every training score is the same.
     """
     if nan := int(labelled["score"].cast(pl.Float64).is_nan().sum()):
         raise TrainingError(f"{nan} scores are NaN; a failed judgement must be null with a reason")
+    if "target" not in labelled.columns:
+        labelled = labelled.with_columns(target="score", weight=pl.lit(1.0))
     texts = (
         labelled.with_row_index("row")
         .drop_nulls("score")
+        .with_columns(pl.col("target").fill_null(pl.col("score")))
         .group_by("text_sha")
-        .agg(pl.col("row").min(), pl.col("score").cast(pl.Float64).mean())
+        .agg(pl.col("row").min(), pl.col("score", "target", "weight").cast(pl.Float64).mean())
         .sort("text_sha")
     )
     held = np.array([is_held_out(sha, recipe.held_out_share) for sha in texts["text_sha"]], bool)
     rows = texts["row"].to_numpy().astype(np.int64)
-    scores = texts["score"].to_numpy().astype(np.float64)
+    scores = np.where(held, texts["score"].to_numpy(), texts["target"].to_numpy()).astype(np.float64)
+    weights = texts["weight"].to_numpy().astype(np.float64)
     rest = np.flatnonzero(~held)
     chosen = _stratified(int_scores(scores[rest], lens), recipe.validation_share, recipe.seed)
 
     def part(index: NDArray[np.int64]) -> Part:
-        return Part(rows[index], scores[index])
+        return Part(rows[index], scores[index], weights[index])
 
     train, validation, held_out = part(rest[~chosen]), part(rest[chosen]), part(np.flatnonzero(held))
     without_score = labelled["score"].null_count()

@@ -50,24 +50,27 @@ def int_scores(scores: Floats, lens: Lens) -> NDArray[np.int8]:
     return np.clip(np.rint(scores), lens.low, lens.high).astype(np.int8)
 
 
-def fit(embeddings: NDArray[np.float32], scores: Floats, l2: float) -> Head:
-    """Ridge regression with an unpenalised intercept: minimises squared error + l2 · |weights|²."""
+def fit(embeddings: NDArray[np.float32], scores: Floats, l2: float, weights: Floats | None = None) -> Head:
+    """Ridge regression with an unpenalised intercept: minimises squared error (weighted by row) + l2 · |weights|²."""
     from sklearn.linear_model import Ridge
 
     # Solved in float64: at l2 = 0.01 the normal equations of near-equal texts are ill-conditioned for float32.
-    model = Ridge(alpha=l2).fit(embeddings.astype(np.float64), np.asarray(scores, np.float64))
+    model = Ridge(alpha=l2).fit(embeddings.astype(np.float64), np.asarray(scores, np.float64), weights)
     return Head(np.ascontiguousarray(model.coef_, np.float32), float(np.float32(model.intercept_)))
 
 
 def choose_l2(
-    train: tuple[NDArray[np.float32], Floats], validation: tuple[NDArray[np.float32], Floats], l2: Sequence[float]
+    train: tuple[NDArray[np.float32], Floats],
+    validation: tuple[NDArray[np.float32], Floats],
+    l2: Sequence[float],
+    weights: Floats | None = None,
 ) -> dict[float, float]:
     """Validation MAE of each regularisation; the smallest is the best.
 
     MAE and not squared error, because the verdict is passed on MAE, and a single absurd rating weighs less in it.
     """
     features, scores = validation
-    return {value: float(np.abs(fit(*train, value).predict(features) - scores).mean()) for value in l2}
+    return {value: float(np.abs(fit(*train, value, weights).predict(features) - scores).mean()) for value in l2}
 
 
 def save_head(directory: Path, head: Head) -> None:

@@ -15,13 +15,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.classifier.curated_labels import with_curated_labels
 from datashop_assets.classifier.export import export
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.train import train
+from datashop_assets.curation.produce import RECIPE as CURATION_RECIPE
 from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
 from datashop_assets.lineage import inputs_version
-from datashop_assets.project import ClassifierRecipe, EncoderSettings
+from datashop_assets.project import ClassifierRecipe, CurationSettings, EncoderSettings
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.records import DOCUMENTS
@@ -82,14 +84,16 @@ def produce_classifier(
     recipe: ClassifierRecipe,
     active: Collection[str],
     lineage: Mapping[str, Any],
+    curation: CurationSettings = CurationSettings(),
 ) -> ProducedClassifier:
     """Train on all judgements of the rater through the lens in the `active` shards, store, record; or return what is
-    there.
+    there. `curation` says how they are corrected where the recipe asks for curated labels.
 
     Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
     """
     rows, vectors, versions = training_rows(lake, lens, rater, encoder.id, active)
-    inputs = inputs_version(versions, encoder.id, recipe.version, lens.version, rater)
+    curated = [curation.version, CURATION_RECIPE] if recipe.labels == "curated" else []
+    inputs = inputs_version(versions, encoder.id, recipe.version, lens.version, rater, *curated)
     known = trained(lake, lens.name)
     for record in reversed(known):
         if record.inputs_version == inputs:
@@ -102,7 +106,10 @@ def produce_classifier(
                 record_classifier(lake, record, lineage)
             held_out = pl.read_parquet(folder / HELD_OUT_FILE)
             return ProducedClassifier(record, Report.from_json(record.metrics), held_out, reused=True)
-    made = train(rows, vectors, lens, recipe, encoder.id)
+    notes: tuple[str, ...] = ()
+    if recipe.labels == "curated":
+        rows, notes = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)
+    made = train(rows, vectors, lens, recipe, encoder.id, notes)
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name) / made.id
         export(folder, encoder.local_directory(), encoder.settings, made.head, lens, made.report)

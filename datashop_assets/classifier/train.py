@@ -34,12 +34,14 @@ def train(
     lens: Lens,
     recipe: ClassifierRecipe,
     encoder_id: str,
+    about_labels: tuple[str, ...] = (),
 ) -> TrainedClassifier:
     """Train a linear head and measure it on held-out rows.
 
-    `labelled` has id, text_sha, chars and score (null: not rated), one row a rating; `embeddings` are float32 of shape
-    [rows, dimension] in the same order, as unpacked from storage. The regularisation is chosen on validation rows, then
-    the head is fitted on training and validation rows together. Equal inputs give an equal classifier.
+    `labelled` has id, text_sha, chars and score (null: not rated), one row a rating, and where other scores are to be
+    trained on `target` and `weight` (`curated_labels.py`; `about_labels` are its notes). `embeddings` are float32 of
+    shape [rows, dimension] in the same order, as unpacked from storage. The regularisation is chosen on validation
+    rows, then the head is fitted on training and validation rows together. Equal inputs give an equal classifier.
     Raises TrainingError where the labels do not suffice.
     """
     if len(embeddings) != labelled.height:
@@ -51,11 +53,13 @@ def train(
         (embeddings[parts.train.rows], parts.train.scores),
         (embeddings[parts.validation.rows], parts.validation.scores),
         recipe.l2,
+        parts.train.weights if recipe.weighted else None,
     )
     l2 = min(validation_mae, key=lambda value: validation_mae[value])
     rows = np.concatenate([parts.train.rows, parts.validation.rows])
     scores = np.concatenate([parts.train.scores, parts.validation.scores])
-    head = fit(embeddings[rows], scores, l2)
+    weights = np.concatenate([parts.train.weights, parts.validation.weights]) if recipe.weighted else None
+    head = fit(embeddings[rows], scores, l2, weights)
 
     held_out = parts.held_out
     predictions = head.predict(embeddings[held_out.rows])
@@ -85,7 +89,7 @@ def train(
         validation_mae=validation_mae,
         counts=parts.counts,
         figures=figures,
-        notes=notes,
+        notes=(*about_labels, *notes),
         confusion=tuple(tuple(row) for row in metrics.confusion(held_out.scores, predictions, lens).tolist()),
         reliability=metrics.reliability_bins(held_out.scores, predictions),
         verdict=judge(figures),

@@ -38,6 +38,8 @@ def curation_facts(report: Report) -> dict[str, Any]:
         )
     if report.recall is not None:
         facts["recall of the neighbour search"] = report.recall
+    if report.gain is not None:
+        facts |= {"prediction gain": report.gain.value, "prediction gain, interval": str(report.gain)}
     if not report.fitted:
         return facts
     levels = [str(level) for level in report.levels]

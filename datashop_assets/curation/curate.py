@@ -1,22 +1,24 @@
 """A curation: from a pool of rated documents to corrected scores and the report on its raters.
 
 What belongs here: the order of the steps, and what is done where one is not possible. What does not: the steps
-(`neighbours.py`, `classes.py`, `transition.py`, `correction.py`), tables (`pool.py`, `produce.py`).
+(`neighbours.py`, `fitting.py`, `correction.py`, `trial.py`), tables (`pool.py`, `produce.py`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.curation.classes import Classes, divide, every_level
-from datashop_assets.curation.correction import NOT_RATED, Correction, Ratings, class_shares, correct
+from datashop_assets.curation.classes import every_level
+from datashop_assets.curation.correction import NOT_RATED, Correction, correct
+from datashop_assets.curation.fitting import Fitted, fit_raters, plain_scores, suggested_scores
 from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
 from datashop_assets.curation.pool import RatedPool, has_direction
 from datashop_assets.curation.report import Neighbour, RaterFit, Report, Suspicious
-from datashop_assets.curation.transition import PoolTooSmallError, Transition, consensus, fit, least_texts
+from datashop_assets.curation.transition import PoolTooSmallError, least_texts
+from datashop_assets.curation.trial import prediction_gain
 from datashop_assets.project import CurationSettings
 from datashop_assets.rating.lens import Lens
 
@@ -25,7 +27,6 @@ SHOWN_NEIGHBOURS = 3
 EXCERPT_CHARS = 160
 # The texts of some rows of a pool, cut to so many characters.
 Excerpts = Callable[[pl.DataFrame, int], Sequence[str]]
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,24 +37,14 @@ class Curation:
     report: Report
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What is estimated of a pool's raters. `left_out` says why of those that are not in `raters`."""
-
-    classes: Classes
-    raters: tuple[int, ...]
-    ratings: tuple[Ratings, ...]
-    transitions: tuple[Transition, ...]
-    left_out: Mapping[str, str]
-
-
 def curate(
     pool: RatedPool, lens: Lens, encoder: str, settings: CurationSettings, names: Sequence[str], excerpts: Excerpts
 ) -> Curation:
     """The corrected scores of the pool's documents; `names` are those of its raters, for people.
 
     Where the pool is too small for an estimate the scores stay as they are, and the report says how many texts are
-    needed. Documents whose vector is zero or not finite have no neighbours: they keep their scores too.
+    needed. They stay too where heads trained on the corrected ones rank held-out ratings worse (`trial.py`). Documents
+    whose vector is zero or not finite have no neighbours: they keep their scores.
     """
     usable = has_direction(pool.vectors)
     scores = pool.scores[usable]
@@ -70,7 +61,11 @@ def curate(
         found = correct(fitted.ratings, near.group, near.nearest, fitted.transitions, settings.least_confidence)
     except PoolTooSmallError as error:
         fallback = str(error)
-    rows = _corrected(pool, usable, near, fitted, found)
+    gain = None
+    if near and found:
+        texts = pool.rows["text_sha"].filter(pl.Series(usable)).to_list()
+        gain = prediction_gain(scores, pool.vectors[usable], texts, near, lens, settings, names)
+    rows = _corrected(pool, usable, near, fitted, found, applied=gain is None or gain.high >= 0)
     classes = fitted.classes if fitted else every_level(lens.low, lens.high)
     kept = rows["score"].to_numpy(), rows["curated_score"].to_numpy()
     before, after = (np.bincount(every_level(lens.low, lens.high).of(each), minlength=_levels(lens)) for each in kept)
@@ -93,6 +88,7 @@ def curate(
         left_out=dict(fitted.left_out) if fitted else {},
         fallback=fallback,
         power=found.power if found else None,
+        gain=gain,
         prior_before=tuple(counted.tolist()),
         prior_after=tuple(prior.tolist()),
         before=tuple(before.tolist()),
@@ -102,38 +98,6 @@ def curate(
         suspicious=_suspicious(rows, usable, near, excerpts) if found and near else (),
     )
     return Curation(rows, report)
-
-
-def fit_raters(scores: Scores, near: Neighbourhood, lens: Lens, names: Sequence[str]) -> Fitted:
-    """The errors of every rater that rated enough of the texts, in as many classes as the texts of the one that rated
-    most suffice for. `scores`: of shape [rows, raters], nan where one gave none.
-
-    Raises PoolTooSmallError where no rater's do for two classes.
-    """
-    there = ~np.isnan(scores)
-    witnessed = [
-        float(consensus(class_shares(np.where(rated, 0, NOT_RATED), near.group, 1), near.nearest).sum())
-        for rated in there.T
-    ]
-    classes = divide(scores[there], lens.low, lens.high, int(max(witnessed)))
-    if len(classes) == 1:
-        raise PoolTooSmallError(
-            f"{max(witnessed):.0f} independent rated texts are too few to tell a rater's errors by: two classes need "
-            f"{least_texts(2)}, all {_levels(lens)} levels {least_texts(_levels(lens))}. Rate more documents; until "
-            "then the ratings stay as they are"
-        )
-    raters, ratings, transitions, left_out = [], [], [], {}
-    for number, name in enumerate(names):
-        rated = np.full(len(scores), NOT_RATED, np.int64)
-        rated[there[:, number]] = classes.of(scores[there[:, number], number])
-        try:
-            transitions.append(fit(consensus(class_shares(rated, near.group, len(classes)), near.nearest)))
-        except PoolTooSmallError as error:
-            left_out[name] = str(error)
-            continue
-        raters.append(number)
-        ratings.append(rated)
-    return Fitted(classes, tuple(raters), tuple(ratings), tuple(transitions), left_out)
 
 
 def _levels(lens: Lens) -> int:
@@ -146,30 +110,27 @@ def _corrected(
     near: Neighbourhood | None,
     fitted: Fitted | None,
     found: Correction | None,
+    applied: bool,
 ) -> pl.DataFrame:
-    """The pool's rows with everything that is known of their scores; null where that is nothing."""
-    used = fitted.raters if fitted else ()
-    order = [*used, *(number for number in range(len(pool.raters)) if number not in used)]
-    there = ~np.isnan(pool.scores[:, order])
-    score = pool.scores[:, order][np.arange(len(there)), there.argmax(axis=1)]
+    """The pool's rows with everything that is known of their scores; null where that is nothing. Suggestions become
+    scores where they are `applied`."""
+    score = plain_scores(pool.scores, fitted.raters if fitted else ())
     unknown = np.full(len(score), np.nan)
     wrong, suggested, confidence, rareness = unknown.copy(), unknown.copy(), unknown.copy(), unknown.copy()
     changed, curated = np.zeros(len(score), bool), score.copy()
     if near is not None:
         rareness[usable] = near.rareness
     if fitted is not None and found is not None:
-        own = pool.scores[usable][:, fitted.raters]
-        centres = fitted.classes.centres(own[~np.isnan(own)])
-        known = found.rated != NOT_RATED
-        moved = np.where(found.suggested == found.rated, score[usable], centres[found.suggested])
+        moved = suggested_scores(pool.scores[usable], fitted, found)
         wrong[usable] = found.wrong
-        suggested[usable] = np.where(known, moved, np.nan)
-        confidence[usable] = np.where(known, found.confidence, np.nan)
-        changed[usable] = found.changed
-        curated[usable] = np.where(found.changed, moved, score[usable])
+        suggested[usable] = moved
+        confidence[usable] = np.where(found.rated == NOT_RATED, np.nan, found.confidence)
+        if applied:
+            changed[usable] = found.changed
+            curated[usable] = np.where(found.changed, moved, score[usable])
     return pool.rows.with_columns(
         pl.Series("score", score),
-        pl.Series("raters", there.sum(axis=1), pl.Int64),
+        pl.Series("raters", (~np.isnan(pool.scores)).sum(axis=1), pl.Int64),
         pl.Series("wrong", wrong),
         pl.Series("suggested", suggested),
         pl.Series("confidence", confidence),

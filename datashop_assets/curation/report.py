@@ -8,6 +8,8 @@ from functools import cache
 
 from pydantic import TypeAdapter
 
+from datashop_assets.estimate import Estimate
+
 Numbers = tuple[float, ...]
 
 
@@ -61,7 +63,8 @@ class Report:
     `classes` are the names of the classes that were told apart, `levels` the lens's. `before` and `after` count rows
     by rounded score. `flagged` rows are more probably wrong than right. `texts` are independent ones; `left_out` says
     of raters why they were not used, `fallback` why nothing was estimated. `recall` is that of an approximate
-    neighbour search, null for an exact one.
+    neighbour search, null for an exact one. `gain` is what corrected scores are worth by `trial.py`; suggestions are
+    not `applied` where that is a loss beyond its interval.
     """
 
     lens: str
@@ -80,6 +83,7 @@ class Report:
     left_out: dict[str, str]
     fallback: str | None
     power: float | None
+    gain: Estimate | None
     prior_before: Numbers
     prior_after: Numbers
     before: tuple[int, ...]
@@ -93,9 +97,19 @@ class Report:
         return self.fallback is None
 
     @property
+    def applied(self) -> bool:
+        return self.fitted and (self.gain is None or self.gain.high >= 0)
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """What a person should know before trusting the curated scores; empty where there is nothing."""
         told = [self.fallback] if self.fallback else []
+        if self.fitted and not self.applied:
+            told.append(
+                "the ratings stay as they are, for the suggestions would do harm: heads trained on them rank held-out "
+                f"ratings worse than heads trained on ratings do (Spearman {self.gain}). Near texts do not share a "
+                "score here, and that looks like the rater's error"
+            )
         told += [f"{rater} was left out: {why}" for rater, why in self.left_out.items()]
         for fit in self.raters:
             if not fit.converged:
