@@ -128,6 +128,9 @@ def take(page: Any, url: str) -> None:
     """All pictures, one after the other."""
     take_graph(page, url)
     take_partition(page, url, "scores", f"{LENS}|demo-00000", "partitions", height=700)
+    take_partition(page, url, "curated_annotations", LENS, "curation")
+    take_partition(page, url, "selection_comparison", LENS, "selection")
+    take_plot(page, "score and diversity", "score-and-diversity")
     take_partition(page, url, "classifier", LENS, "classifier")
     take_plot(page, "confusion matrix", "confusion-matrix")
     take_partition(page, url, "eval_report", LENS, "eval-report")

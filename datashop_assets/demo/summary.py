@@ -11,6 +11,7 @@ import polars as pl
 from datashop_assets.classifier.registry import promoted, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.quality import corpus_quality
+from datashop_assets.curation.produce import latest_report
 from datashop_assets.evaluation.produce import reports
 from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.state import current_cutoff
@@ -18,6 +19,7 @@ from datashop_assets.graph import Graph
 from datashop_assets.rating.quality import rating_quality
 from datashop_assets.records import RELEASES
 from datashop_assets.seams import Lake
+from datashop_assets.selection.tables import SELECTIONS
 
 # Of the report's figures, those that a reader wants first.
 SHOWN = ("mae", "mae_gain_over_mean", "spearman", "f1_at_positive", "macro_f1", "accuracy")
@@ -38,6 +40,8 @@ def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
             + ("" if mean is None else f", mean {mean:.2f}")
         )
     for lens in graph.score_lenses:
+        lines += _curation(lake, lens)
+        lines += _subset(lake, lens)
         lines += _classifier(lake, lens)
         lines += _filtered(lake, lens, releases)
     for lens in graph.annealed:
@@ -49,6 +53,24 @@ def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
                 for task in report.comparison.tasks
             ]
     return "\n".join(lines)
+
+
+def _curation(lake: Lake, lens: str) -> Iterator[str]:
+    report = latest_report(lake, lens)
+    if report is None:
+        return
+    gain = "not tried" if report.gain is None else str(report.gain)
+    done = f"{report.changed} of {report.rows} scores changed" if report.applied else "the ratings stay as they are"
+    yield f"curation     {lens}: {done}; {report.flagged} look wrong to their neighbours; prediction gain {gain}"
+
+
+def _subset(lake: Lake, lens: str) -> Iterator[str]:
+    rows = lake.scan(SELECTIONS).filter(pl.col("lens") == lens).sort("created_at").collect().to_dicts()
+    for row in rows[-1:]:
+        yield (
+            f"subset       {lens}: {row['rows']} documents, {row['tokens']:,} tokens, by {row['strategy']} within "
+            f"{row['budget']}"
+        )
 
 
 def _classifier(lake: Lake, lens: str) -> Iterator[str]:
