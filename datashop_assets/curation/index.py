@@ -21,8 +21,9 @@ Rows = NDArray[np.int64]
 # what the index does: 30,000 rows 8 processor seconds, so 50,000 some 23, and by the index 60,000 rows some 25.
 EXACT_ROWS = 50_000
 # Links of a row, rows that are looked at for a row's links, and for its neighbours. On 100,000 real texts 24, 80 and 96
-# give a recall of .984 and these .989 in as much time (.987 on 300,000); hnswlib and usearch are slower at the same recall, cells of an
-# inverted file (IVF, also with product quantisation) find .93 where a graph in the same time finds .98 (n = 20,000).
+# give a recall of .984 and these .989 in as much time; on 300,000 .987. Of 20,000, in processor seconds to a recall of
+# .98 or a little more: faiss 4, hnswlib 4 (whose graph depends on how its threads race), usearch 5 in bfloat16 and 9 in
+# float32; an inverted file finds .93 in 5, with product quantisation and re-ranking .965 in 3.
 LINKS, LOOKED_AT_TO_LINK, LOOKED_AT = 32, 100, 64
 BLOCK = 256
 
