@@ -10,8 +10,10 @@ share of wrong labels that are repaired and of right ones that are spoilt. Besid
 majority of the same ten neighbours, and cleanlab (self-confidence of a logistic regression on the embeddings, in five
 folds) where that package is installed: `pip install cleanlab`. `--quick` takes 2,000 of the texts.
 
-Prints a Markdown table and, as the last line, one JSON object. Figures without a bound on the pool's size (a search of
-300,000 rows, an approximate index) are null: the search is exact so far.
+How time and memory grow is measured on pools of 10,000 to 300,000 rows, one run each (`curation_scale.py` says what is
+in them); with `--quick` of 10,000 and 60,000, and what is said of 300,000 is null.
+
+Prints two Markdown tables and, as the last line, one JSON object.
 """
 
 import argparse
@@ -23,13 +25,16 @@ import random
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.curation_scale import growth, pieces, token_means
 from datashop_assets.curation.correction import class_shares, correct
 from datashop_assets.curation.neighbours import neighbourhood
 from datashop_assets.curation.transition import consensus, fit
@@ -48,13 +53,13 @@ KINDS = {
 }
 LEVELS, NEIGHBOURS, DRAWS, SEED, QUICK_TEXTS = 4, 10, 5, 2026, 2000
 LEAST_CONFIDENCE = 0.5
+SIZES, QUICK_SIZES = (10_000, 30_000, 100_000, 300_000), (10_000, 60_000)
 
 
-def kinds_and_texts(most: int | None) -> tuple[NDArray[np.int64], list[str]]:
+def kinds_and_texts() -> tuple[NDArray[np.int64], list[str]]:
     """Every source's texts, each once, shuffled; with their kinds."""
     found = [(KINDS[name], text) for name, texts in SOURCES.items() for text in dict.fromkeys(t.text for t in texts())]
     random.Random(SEED).shuffle(found)
-    found = found[:most]
     return np.array([kind for kind, _ in found]), [text for _, text in found]
 
 
@@ -68,6 +73,12 @@ def transition(rate: float, even: bool) -> NDArray[np.float64]:
     )
 
 
+def rated(true: NDArray[np.int64], matrix: NDArray[np.float64], draw: int) -> NDArray[np.int64]:
+    """The ratings of a rater with this matrix, in one of its draws."""
+    drawn = np.random.default_rng([SEED, draw]).random(len(true))
+    return (drawn[:, None] > matrix[true].cumsum(axis=1)).sum(axis=1).clip(0, LEVELS - 1)
+
+
 def measure(vectors: NDArray[np.float32], texts: Sequence[str], true: NDArray[np.int64]) -> list[dict[str, Any]]:
     """One row for each rate, shape of errors and draw."""
     from sklearn.metrics import roc_auc_score
@@ -75,8 +86,7 @@ def measure(vectors: NDArray[np.float32], texts: Sequence[str], true: NDArray[np
     near = neighbourhood(vectors, texts, NEIGHBOURS)
     rows = []
     for rate, even, draw in itertools.product((0.2, 0.4), (True, False), range(DRAWS)):
-        drawn = np.random.default_rng([SEED, draw]).random(len(true))
-        given = (drawn[:, None] > transition(rate, even)[true].cumsum(axis=1)).sum(axis=1).clip(0, LEVELS - 1)
+        given = rated(true, transition(rate, even), draw)
         real = np.array([[np.mean(given[true == k] == j) for j in range(LEVELS)] for k in range(LEVELS)])
         begun = time.perf_counter()
         shares = class_shares(given, near.group, LEVELS)
@@ -134,6 +144,7 @@ MEANS = (
     "confidence",
     "right",
 )
+GROWTH = ("rows", "groups", "seconds", "processor_seconds", "peak_gb", "recall", "twins_missed", "changed")
 
 
 def mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
@@ -143,20 +154,50 @@ def mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_TEXTS} texts, at most five minutes")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_TEXTS:,} texts and {max(QUICK_SIZES):,} pieces")
     arguments = parser.parse_args()
     begun = time.perf_counter()
-    true, texts = kinds_and_texts(QUICK_TEXTS if arguments.quick else None)
-    vectors = TransformerEncoder(EncoderSettings(max_tokens=128)).encode(texts)
-    encoded = time.perf_counter() - begun
-    rows = measure(vectors, texts, true)
+    kinds, texts = kinds_and_texts()
+    most = QUICK_TEXTS if arguments.quick else len(texts)
+    harvested = time.perf_counter()
+    vectors = TransformerEncoder(EncoderSettings(max_tokens=128)).encode(texts[:most])
+    encoded = time.perf_counter() - harvested
+    rows = measure(vectors, texts[:most], kinds[:most])
     say("| wrong | errors | " + " | ".join(MEANS) + " |\n|---|---|" + "---|" * len(MEANS))
     for rate, even in itertools.product((0.2, 0.4), (True, False)):
         mine = [row for row in rows if (row["rate"], row["even"]) == (rate, even)]
         shown = " | ".join("–" if (value := mean(mine, name)) is None else f"{value:.3f}" for name in MEANS)
         say(f"| {rate:.0%} | {'even' if even else 'upwards'} | {shown} |")
-    by_rate = {rate: [row for row in rows if row["rate"] == rate] for rate in (0.2, 0.4)}
+    grown = grow(kinds, texts, QUICK_SIZES if arguments.quick else SIZES)
+    say("\n| " + " | ".join(GROWTH) + " |\n|" + "---|" * len(GROWTH))
+    for row in grown:
+        say("| " + " | ".join("–" if row[name] is None else f"{row[name]:,}" for name in GROWTH) + " |")
     told = {
+        **accuracy(rows),
+        **scale(grown),
+        "n": most,
+        "rounds": DRAWS,
+        "encoding_s": round(encoded, 1),
+        "seconds": round(time.perf_counter() - begun, 1),
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+    }
+    say(f"\n{json.dumps(told)}")
+
+
+def grow(kinds: NDArray[np.int64], texts: Sequence[str], sizes: Sequence[int]) -> list[dict[str, Any]]:
+    """The growth of time and memory with the size of the pool; a fifth of the ratings are wrong, evenly."""
+    cut = pieces(kinds, texts, KINDS["python_code"], max(sizes), SEED)
+    vectors = token_means([text for _, text in cut])
+    given = rated(np.array([kind for kind, _ in cut]), transition(0.2, True), 0)
+    with tempfile.TemporaryDirectory() as folder:
+        return growth(vectors, given, sizes, Path(folder))
+
+
+def accuracy(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """The figures on errors found and repaired."""
+    by_rate = {rate: [row for row in rows if row["rate"] == rate] for rate in (0.2, 0.4)}
+    return {
         "t_mae_20": mean(by_rate[0.2], "t_mae"),
         "t_mae_40": mean(by_rate[0.4], "t_mae"),
         "t_mae_largest": round(max(row["t_mae"] for row in rows), 4),
@@ -168,17 +209,27 @@ def main() -> None:
         "spoilt_share": mean(rows, "spoilt"),
         "spoilt_share_majority": mean(rows, "spoilt_majority"),
         "fit_and_correct_s": round(statistics.median(row["seconds"] for row in rows), 3),
-        "seconds_300k": None,
-        "peak_gb_300k": None,
-        "index_recall": None,
-        "n": len(texts),
-        "rounds": DRAWS,
-        "encoding_s": round(encoded, 1),
-        "seconds": round(time.perf_counter() - begun, 1),
-        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     }
-    say(f"\n{json.dumps(told)}")
+
+
+def scale(grown: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """The figures on time and memory: of 300,000 rows or null, and of every size that was run."""
+    whole = next((row for row in grown if row["rows"] == max(SIZES)), None)
+    told = {
+        "seconds_300k": whole and whole["seconds"],
+        "processor_seconds_300k": whole and whole["processor_seconds"],
+        "peak_gb_300k": whole and whole["peak_gb"],
+        "index_recall": whole and whole["recall"],
+        "index_twins_missed": whole and whole["twins_missed"],
+    }
+    for row in grown:
+        if row is not whole:
+            told |= {
+                f"{name}_{row['rows'] // 1000}k": row[name] for name in ("seconds", "processor_seconds", "peak_gb")
+            }
+            if row["recall"] is not None:
+                told[f"index_recall_{row['rows'] // 1000}k"] = row["recall"]
+    return told
 
 
 def say(line: str) -> None:
