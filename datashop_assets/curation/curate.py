@@ -80,7 +80,7 @@ def curate(
         without_score=pool.without_score,
         without_direction=int((~usable).sum()),
         neighbours=settings.neighbours,
-        recall=getattr(near, "recall", None),
+        recall=near.recall if near else None,
         levels=tuple(range(lens.low, lens.high + 1)),
         classes=classes.names,
         texts_for_every_level=least_texts(int((before > 0).sum())),
