@@ -53,9 +53,19 @@ class Graph:
         return content_id({name: lens.version for name, lens in self.lenses.items()})
 
     @property
+    def curation_code_version(self) -> str:
+        return content_id({name: settings.curation.version for name, settings in self.project.lenses.items()})
+
+    @property
+    def selection_code_version(self) -> str:
+        strategies = {name: settings.version for name, settings in self.project.all_strategies.items()}
+        return content_id({name: each.selection.version for name, each in self.project.lenses.items()}, strategies)
+
+    @property
     def recipe_code_version(self) -> str:
         recipes = {name: settings.recipe.version for name, settings in self.project.lenses.items()}
-        return content_id(recipes, self.project.encoder.version)
+        curated = any(settings.recipe.labels == "curated" for settings in self.project.lenses.values())
+        return content_id(recipes, self.project.encoder.version, *([self.curation_code_version] if curated else []))
 
 
 def load_graph(project: Project) -> Graph:

@@ -150,9 +150,13 @@ class SelectionSettings(Settings):
     population: Literal["rated", "scored"] = Field(
         "rated", description="all rated documents with their curated scores, or all that the promoted classifier scored"
     )
-    compare: tuple[str, ...] = Field(CHEAP, description="the strategies that `selection_comparison` runs")
-    compare_rows: tuple[int, ...] = Field(
-        (), description="budgets of the comparison, in documents; empty: the subset's own, a half and a quarter of it"
+    compare: tuple[str, ...] = Field(CHEAP, min_length=1, description="the strategies that `selection_comparison` runs")
+    compare_rows: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (),
+        description=(
+            "budgets of the comparison, in documents; empty: the subset's own, of half of the pool at most, a half and "
+            "a quarter of it"
+        ),
     )
     compare_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
 
@@ -160,4 +164,8 @@ class SelectionSettings(Settings):
     def one_budget(self) -> "SelectionSettings":
         if self.rows is not None and self.tokens is not None:
             raise ValueError("a budget is given in `rows` or in `tokens`, not in both")
+        for name in ("compare", "compare_rows", "compare_seeds"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise ValueError(f"`{name}` names something twice: {list(given)}")
         return self

@@ -41,6 +41,7 @@ def with_curated_labels(
         vectors=vectors[used],
         raters=(lens.name,),
         without_score=0,
+        outdated=0,
         annotations=(),
         embeddings={},
     )

@@ -36,11 +36,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Part:
-    """One side of the split. `rows` are positions in the labelled frame; `scores` and `weights` are float64, in the
-    same order."""
+    """One side of the split, float64 but for `rows`, which are positions in the labelled frame.
+
+    `scores` are as rated, `targets` what to train on, with their `weights`.
+    """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
+    targets: NDArray[np.float64]
     weights: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -67,10 +70,10 @@ def is_held_out(text_sha: str, share: float) -> bool:
 def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split:
     """Divide labelled rows (text_sha, score) into train, validation and held-out rows.
 
-    Where there is a column `target`, that is the score of train and validation rows, with its `weight`; held-out rows
-    keep theirs. Null scores are left out. Rows with the same text become one row (the first) with the mean of their
-    scores, so that no text is on two sides and none counts twice. Validation is a share of what is not held out,
-    stratified by rounded score. The outcome does not depend on the order of the rows.
+    What to train on is the column `target`, with its `weight`, where there is one, and else the score. Null scores are
+    left out. Rows with the same text become one row (the first) with the mean of their scores, so that no text is on
+    two sides and none counts twice. Validation is a share of what is not held out, stratified by rounded score. The
+    outcome does not depend on the order of the rows.
     Raises TrainingError where a score is NaN, a side is too small, or every training score is the same.
     """
     if nan := int(labelled["score"].cast(pl.Float64).is_nan().sum()):
@@ -87,13 +90,14 @@ def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split
     )
     held = np.array([is_held_out(sha, recipe.held_out_share) for sha in texts["text_sha"]], bool)
     rows = texts["row"].to_numpy().astype(np.int64)
-    scores = np.where(held, texts["score"].to_numpy(), texts["target"].to_numpy()).astype(np.float64)
+    scores = texts["score"].to_numpy().astype(np.float64)
+    targets = texts["target"].to_numpy().astype(np.float64)
     weights = texts["weight"].to_numpy().astype(np.float64)
     rest = np.flatnonzero(~held)
     chosen = _stratified(int_scores(scores[rest], lens), recipe.validation_share, recipe.seed)
 
     def part(index: NDArray[np.int64]) -> Part:
-        return Part(rows[index], scores[index], weights[index])
+        return Part(rows[index], scores[index], targets[index], weights[index])
 
     train, validation, held_out = part(rest[~chosen]), part(rest[chosen]), part(np.flatnonzero(held))
     without_score = labelled["score"].null_count()
@@ -105,7 +109,7 @@ def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split
         validation=len(validation),
         held_out=len(held_out),
     )
-    _refuse_unusable(counts, train.scores, recipe)
+    _refuse_unusable(counts, train.targets, recipe)
     return Split(train, validation, held_out, counts)
 
 

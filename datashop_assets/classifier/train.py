@@ -41,7 +41,8 @@ def train(
     `labelled` has id, text_sha, chars and score (null: not rated), one row a rating, and where other scores are to be
     trained on `target` and `weight` (`curated_labels.py`; `about_labels` are its notes). `embeddings` are float32 of
     shape [rows, dimension] in the same order, as unpacked from storage. The regularisation is chosen on validation
-    rows, then the head is fitted on training and validation rows together. Equal inputs give an equal classifier.
+    rows as they were rated, then the head is fitted on training and validation rows together. Equal inputs give an
+    equal classifier.
     Raises TrainingError where the labels do not suffice.
     """
     if len(embeddings) != labelled.height:
@@ -50,16 +51,17 @@ def train(
         raise TrainingError("some embeddings are not finite; materialize `embeddings` again")
     parts = dataset.split(labelled, lens, recipe)
     validation_mae = choose_l2(
-        (embeddings[parts.train.rows], parts.train.scores),
+        (embeddings[parts.train.rows], parts.train.targets),
         (embeddings[parts.validation.rows], parts.validation.scores),
         recipe.l2,
         parts.train.weights if recipe.weighted else None,
     )
     l2 = min(validation_mae, key=lambda value: validation_mae[value])
     rows = np.concatenate([parts.train.rows, parts.validation.rows])
+    targets = np.concatenate([parts.train.targets, parts.validation.targets])
     scores = np.concatenate([parts.train.scores, parts.validation.scores])
     weights = np.concatenate([parts.train.weights, parts.validation.weights]) if recipe.weighted else None
-    head = fit(embeddings[rows], scores, l2, weights)
+    head = fit(embeddings[rows], targets, l2, weights)
 
     held_out = parts.held_out
     predictions = head.predict(embeddings[held_out.rows])

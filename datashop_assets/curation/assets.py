@@ -24,6 +24,7 @@ def curation_facts(report: Report) -> dict[str, Any]:
         "documents": report.rows,
         "independent texts": report.texts,
         "without a score": report.without_score,
+        "outdated judgements": report.outdated,
         "flagged": report.flagged,
         "changed": report.changed,
         "classes": ", ".join(report.classes),
@@ -38,6 +39,8 @@ def curation_facts(report: Report) -> dict[str, Any]:
         )
     if report.recall is not None:
         facts["recall of the neighbour search"] = report.recall
+    if report.twins_missed is not None:
+        facts["twins missed"] = report.twins_missed
     if report.gain is not None:
         facts |= {"prediction gain": report.gain.value, "prediction gain, interval": str(report.gain)}
     if not report.fitted:
@@ -100,7 +103,7 @@ def curation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         group_name="curation",
         owners=OWNERS,
         kinds={"numpy", "deltalake"},
-        code_version=f"{RECIPE}-{graph.lens_code_version}",
+        code_version=f"{RECIPE}-{graph.lens_code_version}-{graph.curation_code_version}",
         metadata=table_metadata(CURATED_ANNOTATIONS, CURATIONS),
         tags=CPU,
         description=(
@@ -117,7 +120,9 @@ def curation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         lens, settings = graph.lenses[context.partition_key], graph.settings(context.partition_key)
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
-        names = {raters(name).id: name for name in settings.all_raters}
+        names: dict[str, str] = {}
+        for name in settings.all_raters:
+            names.setdefault(raters(name).id, name)
         active = [shard.shard for shard in active_shards(lake, graph.project)]
         made = produce_curation(lake, lens, names, encoder.id, settings.curation, active, lineage)
         if made.reused:

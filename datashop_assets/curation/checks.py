@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.curation.produce import latest_report
+from datashop_assets.curation.produce import current_curation
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import lens_partitions
 from datashop_assets.seams import Lake
@@ -22,7 +22,7 @@ def curation_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
     def rater_errors_are_known(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> dg.AssetCheckResult:
-        report = latest_report(lake, context.partition_key)
+        report, _ = current_curation(lake, context.partition_key)
         doubts = report.doubts if report else ("nothing was curated yet",)
         return dg.AssetCheckResult(
             passed=not doubts,

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from datashop_assets.curation.transition import least_texts
 
 Scores = NDArray[np.float64]
+# Memory and time of a fit grow with the third and fourth power of the classes: 101 of them take 1.7 GB a pair of
+# neighbours for 20,000 texts, and nobody tells 101 levels apart.
+MOST_CLASSES = 12
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,13 @@ class Classes:
         levels = np.clip(np.rint(scores), self.first[0], self.high)
         return np.asarray(np.searchsorted(self.first, levels, side="right") - 1, np.int64)
 
-    def centres(self, scores: Scores) -> Scores:
+    def centres(self, scores: Scores, weights: Scores) -> Scores:
         """The mean of each class's scores: what a text is given that is moved into it. The middle of an empty class."""
-        counts = np.bincount(self.of(scores), minlength=len(self))
-        sums = np.bincount(self.of(scores), weights=scores, minlength=len(self))
+        counts = np.bincount(self.of(scores), weights, len(self))
+        sums = np.bincount(self.of(scores), weights * scores, len(self)).astype(np.float64)
         lowest, highest = np.array(self.first, np.float64), np.array([*self.first[1:], self.high + 1]) - 1.0
-        return np.where(counts > 0, sums / np.maximum(counts, 1), (lowest + highest) / 2)
+        there = counts > 0
+        return np.where(there, np.divide(sums, counts, out=np.zeros_like(sums), where=there), (lowest + highest) / 2)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,16 +52,17 @@ def every_level(low: int, high: int) -> Classes:
     return Classes(tuple(range(low, high + 1)), high)
 
 
-def divide(scores: Scores, low: int, high: int, texts: int) -> Classes:
-    """As many classes as so many independent texts suffice for, beginning with every level of the scale.
+def divide(scores: Scores, weights: Scores, low: int, high: int, texts: float) -> Classes:
+    """As many classes as so many independent texts suffice for, beginning with every level of the scale, and at most
+    MOST_CLASSES.
 
-    While there are too few texts, the class with the fewest scores, the lowest of several, joins the neighbour that has
-    fewer. One class is left where the texts do not suffice for two.
+    `weights` are those of the scores: twins share one. While there are too few texts, the class with the fewest scores,
+    the lowest of several, joins the neighbour that has fewer. One class is left where the texts do not suffice for two.
     """
     classes = every_level(low, high)
     while len(classes) > 1:
-        counts = np.bincount(classes.of(scores), minlength=len(classes))
-        if texts >= least_texts(int((counts > 0).sum())):
+        counts = np.bincount(classes.of(scores), weights, len(classes))
+        if len(classes) <= MOST_CLASSES and texts >= least_texts(int((counts > 0).sum())):
             return classes
         rarest = int(counts.argmin())
         beside = [number for number in (rarest - 1, rarest + 1) if 0 <= number < len(classes)]

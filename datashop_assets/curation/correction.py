@@ -80,7 +80,7 @@ def correct(
     """The correction of each row: `ratings` in classes from 0 or NOT_RATED, one array a rater, `transitions` in the
     same order, `group` and `nearest` as of a Neighbourhood.
 
-    A suggestion replaces the rating where it is at least as probable as `least_confidence`.
+    A suggestion replaces the rating where it is at least as probable as `least_confidence`; with 1, nowhere.
     """
     rated = first_rating(ratings)
     texts = np.array([transition.texts for transition in transitions], np.float64)
@@ -106,7 +106,7 @@ def correct(
         wrong=np.where(rated == NOT_RATED, np.nan, 1 - probable[rows, rated]),
         suggested=suggested,
         confidence=confidence,
-        changed=(suggested != rated) & (rated != NOT_RATED) & (confidence >= least_confidence),
+        changed=(suggested != rated) & (rated != NOT_RATED) & (confidence >= least_confidence) & (least_confidence < 1),
         power=power,
         prior=truth,
     )

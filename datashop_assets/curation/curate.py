@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.curation.classes import every_level
-from datashop_assets.curation.correction import NOT_RATED, Correction, correct
-from datashop_assets.curation.fitting import Fitted, fit_raters, plain_scores, suggested_scores
+from datashop_assets.curation.classes import MOST_CLASSES, every_level
+from datashop_assets.curation.correction import Correction
+from datashop_assets.curation.fitting import Corrected, Fitted, corrected, fit_raters, plain_scores
 from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
 from datashop_assets.curation.pool import RatedPool, has_direction
-from datashop_assets.curation.report import Neighbour, RaterFit, Report, Suspicious
+from datashop_assets.curation.report import Neighbour, RaterFit, Report, Suspicious, is_applied
 from datashop_assets.curation.transition import PoolTooSmallError, least_texts
 from datashop_assets.curation.trial import prediction_gain
 from datashop_assets.project import CurationSettings
@@ -48,24 +48,23 @@ def curate(
     """
     usable = has_direction(pool.vectors)
     scores = pool.scores[usable]
-    near, fitted, found = None, None, None
+    near, fitted, made, gain = None, None, None, None
     fallback: str | None = None
+    texts = pool.rows["text_sha"].filter(pl.Series(usable)).to_list()
     try:
         near = neighbourhood(
             pool.vectors[usable],
-            pool.rows["text_sha"].filter(pl.Series(usable)).to_list(),
+            texts,
             settings.neighbours,
             twin_distance=settings.twin_distance,
         )
         fitted = fit_raters(scores, near, lens, names)
-        found = correct(fitted.ratings, near.group, near.nearest, fitted.transitions, settings.least_confidence)
+        made = corrected(scores, near, fitted, settings.least_confidence)
+        gain = prediction_gain(scores, pool.vectors[usable], texts, near, fitted, names, settings.least_confidence)
     except PoolTooSmallError as error:
         fallback = str(error)
-    gain = None
-    if near and found:
-        texts = pool.rows["text_sha"].filter(pl.Series(usable)).to_list()
-        gain = prediction_gain(scores, pool.vectors[usable], texts, near, lens, settings, names)
-    rows = _corrected(pool, usable, near, fitted, found, applied=gain is None or gain.high >= 0)
+    found = made.found if made else None
+    rows = _with_corrections(pool, usable, near, made, applied=is_applied(gain))
     classes = fitted.classes if fitted else every_level(lens.low, lens.high)
     kept = rows["score"].to_numpy(), rows["curated_score"].to_numpy()
     before, after = (np.bincount(every_level(lens.low, lens.high).of(each), minlength=_levels(lens)) for each in kept)
@@ -78,12 +77,14 @@ def curate(
         rows=rows.height,
         texts=len(near.nearest) if near else 0,
         without_score=pool.without_score,
+        outdated=pool.outdated,
         without_direction=int((~usable).sum()),
         neighbours=settings.neighbours,
         recall=near.recall if near else None,
+        twins_missed=near.twins_missed if near else None,
         levels=tuple(range(lens.low, lens.high + 1)),
         classes=classes.names,
-        texts_for_every_level=least_texts(int((before > 0).sum())),
+        texts_for_every_level=least_texts(min(MOST_CLASSES, int((before > 0).sum()))),
         raters=_fits(fitted, found, names),
         left_out=dict(fitted.left_out) if fitted else {},
         fallback=fallback,
@@ -104,30 +105,25 @@ def _levels(lens: Lens) -> int:
     return lens.high - lens.low + 1
 
 
-def _corrected(
-    pool: RatedPool,
-    usable: NDArray[np.bool_],
-    near: Neighbourhood | None,
-    fitted: Fitted | None,
-    found: Correction | None,
-    applied: bool,
+def _with_corrections(
+    pool: RatedPool, usable: NDArray[np.bool_], near: Neighbourhood | None, made: Corrected | None, *, applied: bool
 ) -> pl.DataFrame:
     """The pool's rows with everything that is known of their scores; null where that is nothing. Suggestions become
     scores where they are `applied`."""
-    score = plain_scores(pool.scores, fitted.raters if fitted else ())
+    score = plain_scores(pool.scores)
     unknown = np.full(len(score), np.nan)
     wrong, suggested, confidence, rareness = unknown.copy(), unknown.copy(), unknown.copy(), unknown.copy()
     changed, curated = np.zeros(len(score), bool), score.copy()
     if near is not None:
         rareness[usable] = near.rareness
-    if fitted is not None and found is not None:
-        moved = suggested_scores(pool.scores[usable], fitted, found)
-        wrong[usable] = found.wrong
-        suggested[usable] = moved
-        confidence[usable] = np.where(found.rated == NOT_RATED, np.nan, found.confidence)
+    if made is not None:
+        known = ~np.isnan(made.suggested)
+        wrong[usable] = np.where(known, made.found.wrong, np.nan)
+        suggested[usable] = made.suggested
+        confidence[usable] = np.where(known, made.found.confidence, np.nan)
         if applied:
-            changed[usable] = found.changed
-            curated[usable] = np.where(found.changed, moved, score[usable])
+            changed[usable] = made.changed
+            curated[usable] = made.scores
     return pool.rows.with_columns(
         pl.Series("score", score),
         pl.Series("raters", (~np.isnan(pool.scores)).sum(axis=1), pl.Int64),

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
+from datashop_assets.embedding.inputs import MissingUpstreamError, current_embeddings, vectors_for
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import annotation_versions, labelled
-from datashop_assets.records import EMBEDDINGS
+from datashop_assets.records import DOCUMENTS
 from datashop_assets.seams import Lake
 
 
@@ -23,8 +23,9 @@ class RatedPool:
     """The documents that some rater gave a score, in the order of their shards and ids.
 
     `rows`: shard, id, text_sha. `scores`: of shape [rows, raters], nan where a rater gave none. `vectors`: of shape
-    [rows, dimension]. `without_score`: documents that were judged, and by nobody with success. `annotations` are the
-    versions of each rater's shards, `embeddings` those of the vectors.
+    [rows, dimension]. `without_score`: documents that were judged, and by nobody with success. `outdated`: judgements
+    of documents that are gone or have another text by now; they are not in the pool. `annotations` are the versions of
+    each rater's shards, `embeddings` those of the vectors.
     """
 
     rows: pl.DataFrame
@@ -32,6 +33,7 @@ class RatedPool:
     vectors: NDArray[np.float32]
     raters: tuple[str, ...]
     without_score: int
+    outdated: int
     annotations: Sequence[Mapping[str, str]]
     embeddings: Mapping[str, str]
 
@@ -57,24 +59,27 @@ def rated_pool(lake: Lake, lens: Lens, raters: Sequence[str], encoder: str, acti
             for number, (rater, shards) in enumerate(zip(raters, versions, strict=True))
         ]
     )
+    shards = judged["shard"].unique().sort().to_list()
+    current = (
+        lake.scan(DOCUMENTS, {"shard": shards}).select(address).join(judged.lazy(), on=address, how="semi").collect()
+    )
+    known = judged.join(current, on=address, how="semi", maintain_order="left")
+    outdated, judged = judged.height - known.height, known
     scored = judged.with_columns(pl.col("score").fill_nan(None)).drop_nulls("score")
     rows = scored.select(address).unique().sort(address)
     scores = np.full((rows.height, len(raters)), np.nan)
     positions = scored.join(rows.with_row_index("row"), on=address, how="left", maintain_order="left")
     scores[positions["row"].to_numpy(), positions["rater"].to_numpy()] = positions["score"].to_numpy()
-    cells = lake.cells(EMBEDDINGS.of(encoder)).filter(pl.col("version").is_not_null())
-    known = dict(cells.select("shard", "version").iter_rows())
-    shards = rows["shard"].unique().to_list()
-    if missing := sorted(set(shards) - set(known)):
-        raise MissingUpstreamError(f"materialize `embeddings` first: rated documents of {missing[:5]} have none")
+    embeddings = current_embeddings(lake, encoder, rows["shard"].unique().sort().to_list())
     return RatedPool(
         rows=rows,
         scores=scores,
         vectors=vectors_for(lake, encoder, rows) if rows.height else np.zeros((0, 1), np.float32),
         raters=tuple(raters),
         without_score=judged.select(address).n_unique() - rows.height,
+        outdated=outdated,
         annotations=versions,
-        embeddings={shard: known[shard] for shard in shards},
+        embeddings=embeddings,
     )
 
 

@@ -34,10 +34,15 @@ class ProducedCuration:
     reused: bool
 
 
-def latest_report(lake: Lake, lens: str) -> Report | None:
-    """The report of the lens's newest curation, or None where there is none."""
-    rows = lake.scan(CURATIONS).filter(pl.col("lens") == lens).sort("created_at").collect()
-    return Report.from_json(rows["report"][-1]) if rows.height else None
+def current_curation(lake: Lake, lens: str) -> tuple[Report | None, str | None]:
+    """The report and id of the curation that the lens's table holds, or None where there is none."""
+    cells = lake.cells(CURATED_ANNOTATIONS.of(lens))
+    if cells.is_empty():
+        return None, None
+    version = str(cells["version"][0])
+    rows = lake.scan(CURATIONS).filter(pl.col("lens") == lens, pl.col("curation") == version).sort("created_at")
+    found = rows.collect()
+    return (Report.from_json(found["report"][-1]), version) if found.height else (None, None)
 
 
 def produce_curation(
@@ -60,7 +65,8 @@ def produce_curation(
         "curation", RECIPE, lens.version, encoder, settings.model_dump(), raters, pool.annotations, pool.embeddings
     )
     table, cell = CURATED_ANNOTATIONS.of(lens.name), {"lens": lens.name}
-    if _stands(lake, lens.name, version) and (report := latest_report(lake, lens.name)) is not None:
+    report, there = current_curation(lake, lens.name)
+    if report is not None and there == version:
         return ProducedCuration(version, report, None, reused=True)
 
     def excerpts(rows: pl.DataFrame, chars: int) -> Sequence[str]:
@@ -75,7 +81,6 @@ def produce_curation(
 
     made = curate(pool, lens, encoder, settings, list(raters.values()), excerpts)
     rows = _with_versions(made.rows, pool).with_columns(lens=pl.lit(lens.name), version=pl.lit(version))
-    commit = lake.commit(table, rows.select(list(table.schema)), [cell | {"version": version}], lineage)
     record = {
         "lens": lens.name,
         "curation": version,
@@ -85,16 +90,11 @@ def produce_curation(
         "report": made.report.to_json(),
         "created_at": datetime.now(UTC),
     }
+    # The record first: the rows' version says which record is in force, and a run that is killed between the two leaves
+    # the curation before it as it was.
     lake.commit(CURATIONS, pl.DataFrame([record], schema=CURATIONS.schema), None, lineage)
+    commit = lake.commit(table, rows.select(list(table.schema)), [cell | {"version": version}], lineage)
     return ProducedCuration(version, made.report, commit.version, reused=False)
-
-
-def _stands(lake: Lake, lens: str, version: str) -> bool:
-    """Whether rows and record of the curation are the newest: a run that was killed may have left one without the
-    other."""
-    newest = lake.scan(CURATIONS).filter(pl.col("lens") == lens).sort("created_at").select("curation").collect()
-    cells = lake.cells(CURATED_ANNOTATIONS.of(lens))
-    return version in cells["version"].to_list() and newest.height > 0 and newest["curation"][-1] == version
 
 
 def _with_versions(rows: pl.DataFrame, pool: RatedPool) -> pl.DataFrame:

@@ -13,6 +13,11 @@ from datashop_assets.estimate import Estimate
 Numbers = tuple[float, ...]
 
 
+def is_applied(gain: Estimate | None) -> bool:
+    """Whether suggestions become scores: where they were tried (`trial.py`), and no loss was shown."""
+    return gain is not None and gain.high >= 0
+
+
 @dataclass(frozen=True)
 class RaterFit:
     """How a rater errs: `transition[k][j]` is how probably a text of true class k is rated j.
@@ -61,10 +66,11 @@ class Report:
     """Everything that is known of a curation.
 
     `classes` are the names of the classes that were told apart, `levels` the lens's. `before` and `after` count rows
-    by rounded score. `flagged` rows are more probably wrong than right. `texts` are independent ones; `left_out` says
-    of raters why they were not used, `fallback` why nothing was estimated. `recall` is that of an approximate
-    neighbour search, null for an exact one. `gain` is what corrected scores are worth by `trial.py`; suggestions are
-    not `applied` where that is a loss beyond its interval.
+    by rounded score. `outdated` judgements are of documents that are gone or have another text by now. `flagged` rows
+    are more probably wrong than right. `texts` are independent ones; `left_out` says of raters why they were not used,
+    `fallback` why nothing was estimated. `recall` is that of an approximate neighbour search, null for an exact one,
+    `twins_missed` the share of texts that stand beside a twin of theirs. `gain` is what corrected scores are worth by
+    `trial.py`; suggestions are not `applied` where that is a loss beyond its interval.
     """
 
     lens: str
@@ -73,9 +79,11 @@ class Report:
     rows: int
     texts: int
     without_score: int
+    outdated: int
     without_direction: int
     neighbours: int
     recall: float | None
+    twins_missed: float | None
     levels: tuple[int, ...]
     classes: tuple[str, ...]
     texts_for_every_level: int
@@ -98,13 +106,15 @@ class Report:
 
     @property
     def applied(self) -> bool:
-        return self.fitted and (self.gain is None or self.gain.high >= 0)
+        return self.fitted and is_applied(self.gain)
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What a person should know before trusting the curated scores; empty where there is nothing."""
         told = [self.fallback] if self.fallback else []
-        if self.fitted and not self.applied:
+        if self.fitted and self.gain is None:
+            told.append("the ratings stay as they are, for the correction could not be tried: there is nothing to rank")
+        elif self.fitted and not self.applied:
             told.append(
                 "the ratings stay as they are, for the suggestions would do harm: heads trained on them rank held-out "
                 f"ratings worse than heads trained on ratings do (Spearman {self.gain}). Near texts do not share a "

@@ -88,16 +88,22 @@ def consensus(shares: Matrix, nearest: NDArray[np.int64]) -> Matrix:
     return np.asarray((cube + cube.transpose(0, 2, 1)) / 2)
 
 
-def fit(patterns: Matrix) -> Transition:
+def counted_texts(patterns: Matrix) -> float:
+    """How many texts the patterns are of. Rounded: a sum of many shares is a whole number but for its last digits."""
+    return round(float(patterns.sum()), 6)
+
+
+def fit(patterns: Matrix, *, however_few: bool = False) -> Transition:
     """T, p and the neighbours' emission that make the patterns most likely.
 
-    Raises PoolTooSmallError naming the number of texts that the levels which occur need.
+    Raises PoolTooSmallError naming the number of texts that the levels which occur need, unless `however_few` texts are
+    asked for, of which there must be some.
     """
-    levels, texts = len(patterns), float(patterns.sum())
+    levels, texts = len(patterns), counted_texts(patterns)
     rated = patterns.sum(axis=(1, 2)) / max(texts, 1)
     occurring = int((rated > 0).sum())
     needed = least_texts(occurring)
-    if texts < needed:
+    if texts < (1 if however_few else needed):
         raise PoolTooSmallError(
             f"{texts:.0f} independent rated texts are too few to tell a rater's errors by: {occurring} levels need "
             f"{needed}. Rate more documents; until then the ratings stay as they are"

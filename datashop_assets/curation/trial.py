@@ -13,20 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.curation.correction import correct
-from datashop_assets.curation.fitting import Scores, fit_raters, plain_scores, suggested_scores
+from datashop_assets.curation.fitting import Fitted, Scores, corrected, refit
 from datashop_assets.curation.neighbours import Neighbourhood
 from datashop_assets.curation.transition import PoolTooSmallError
 from datashop_assets.estimate import Estimate
 from datashop_assets.lineage import stable_fraction
-from datashop_assets.project import CurationSettings
 from datashop_assets.rating.agreement import over_resamples
-from datashop_assets.rating.lens import Lens
 
-FOLDS = 5
-# Above so many rows one fold alone is held out: it tells differences of .01 by then.
-ALL_FOLDS_ROWS = 5000
-# Rows of which the ranks are compared: sorting them for each resample takes 2 ms.
+FOLDS = 10
+# Above so many texts one fold alone is held out: it tells differences of .02 by then.
+ALL_FOLDS_TEXTS = 20_000
+# Texts of which the ranks are compared: sorting them for each resample takes 2 ms.
 MOST_COMPARED = 10_000
 RESAMPLES = 500
 L2 = 1.0  # of heads on unit vectors; what is compared are two heads with the same
@@ -37,58 +34,68 @@ def prediction_gain(
     vectors: NDArray[np.float32],
     texts: Sequence[str],
     near: Neighbourhood,
-    lens: Lens,
-    settings: CurationSettings,
+    fitted: Fitted,
     names: Sequence[str],
+    least_confidence: float,
 ) -> Estimate | None:
     """By how much more Spearman's correlation with held-out ratings is for heads trained on corrected scores than for
-    heads trained on ratings, with its interval over rows.
+    heads trained on ratings, the mean over the fitted raters, with its interval over independent texts.
 
-    `scores` of shape [rows, raters], `vectors` of [rows, dimension] and `texts` (hashes) are in the order of `near`.
-    Held-out texts have no part in the correction, and twins are on one side. Null where what is left is too small for
-    an estimate, or where there is nothing to rank.
+    `scores` of shape [rows, raters], `vectors` of [rows, dimension] and `texts` (hashes) are in the order of `near`;
+    `fitted` is what is tried, in whose classes the raters' errors are estimated anew without the held-out texts. Twins
+    are one text. Null where there is nothing to rank.
     """
     from sklearn.linear_model import Ridge
 
-    rated = plain_scores(scores)
-    fold = _folds(texts, near.group)
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
-    unit = (vectors / lengths[:, None]).astype(np.float32)
-    by_rating, by_correction = np.full(len(rated), np.nan), np.full(len(rated), np.nan)
-    for number in range(FOLDS if len(rated) <= ALL_FOLDS_ROWS else 1):
+    heads, named = _representatives(texts, near.group)
+    fold = np.array([int(stable_fraction(f"curation trial\n{text}") * FOLDS) for text in named], np.int64)
+    unit = vectors[heads].astype(np.float32)
+    unit /= np.sqrt(np.einsum("ij,ij->i", unit, unit, dtype=np.float32))[:, None]
+    predicted = np.full((len(heads), 2), np.nan)
+    for number in range(FOLDS if len(heads) <= ALL_FOLDS_TEXTS else 1):
         out = fold == number
-        if out.all() or not out.any():
-            continue
-        shown = np.where(out[:, None], np.nan, scores)
+        shown = np.where(out[near.group][:, None], np.nan, scores)
         try:
-            fitted = fit_raters(shown, near, lens, names)
+            made = corrected(shown, near, refit(shown, near, fitted.classes, names, however_few=True), least_confidence)
         except PoolTooSmallError:
             return None
-        found = correct(fitted.ratings, near.group, near.nearest, fitted.transitions, settings.least_confidence)
-        plain = plain_scores(shown, fitted.raters)
-        corrected = np.where(found.changed, suggested_scores(shown, fitted, found), plain)
-        for labels, predictions in ((plain, by_rating), (corrected, by_correction)):
-            predictions[out] = Ridge(alpha=L2).fit(unit[~out], labels[~out]).predict(unit[out])
-    tried = np.flatnonzero(~np.isnan(by_rating))
-    tried = tried[np.argsort([stable_fraction(texts[row]) for row in tried.tolist()])[:MOST_COMPARED]]
-    if not len(tried) or not np.ptp(rated[tried]) or not np.ptp(by_rating[tried]) or not np.ptp(by_correction[tried]):
+        labels = np.column_stack([_by_text(made.plain, near), _by_text(made.scores, near)])
+        known = ~np.isnan(labels).any(axis=1)
+        if not out.any() or not known.any():
+            continue
+        predicted[out] = Ridge(alpha=L2).fit(unit[known], labels[known]).predict(unit[out])
+    given = np.column_stack([_by_text(scores[:, number], near) for number in fitted.raters])
+    tried = np.flatnonzero(~np.isnan(predicted).any(axis=1))
+    order = np.argsort([stable_fraction(named[row]) for row in tried.tolist()], kind="stable")
+    tried = tried[order[:MOST_COMPARED]]
+    if not len(tried):
         return None
 
     def gain(rows: NDArray[np.int64]) -> dict[str, float]:
         mine = tried[rows]
-        return {"gain": _spearman(rated[mine], by_correction[mine]) - _spearman(rated[mine], by_rating[mine])}
+        gains = [
+            _spearman(column[rated], predicted[mine[rated], 1]) - _spearman(column[rated], predicted[mine[rated], 0])
+            for column in given[mine].T
+            if (rated := ~np.isnan(column)).any()
+        ]
+        return {"gain": float(np.mean(gains)) if gains else float("nan")}
 
     return over_resamples(gain, len(tried), RESAMPLES, seed=0)["gain"]
 
 
-def _folds(texts: Sequence[str], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold of each row, by its group's smallest text: the order of the rows decides nothing."""
-    smallest: dict[int, str] = {}
-    for number, text in zip(group.tolist(), texts, strict=True):
-        if number not in smallest or text < smallest[number]:
-            smallest[number] = text
-    folds = {number: int(stable_fraction(f"curation trial\n{text}") * FOLDS) for number, text in smallest.items()}
-    return np.array([folds[number] for number in group.tolist()], np.int64)
+def _representatives(texts: Sequence[str], group: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+    """Of each group the row with the smallest text, and that text: the order of the rows decides nothing."""
+    order = np.lexsort((np.asarray(texts), group))
+    heads = order[np.unique(group[order], return_index=True)[1]]
+    return heads, [texts[row] for row in heads.tolist()]
+
+
+def _by_text(scores: Scores, near: Neighbourhood) -> Scores:
+    """The mean score of each text's rows; nan where none has one."""
+    there = ~np.isnan(scores)
+    counts = np.bincount(near.group[there], minlength=len(near.nearest))
+    sums = np.bincount(near.group[there], scores[there], len(near.nearest))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _spearman(first: Scores, second: Scores) -> float:

@@ -11,7 +11,7 @@ import polars as pl
 from datashop_assets.classifier.registry import promoted, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.quality import corpus_quality
-from datashop_assets.curation.produce import latest_report
+from datashop_assets.curation.produce import current_curation
 from datashop_assets.evaluation.produce import reports
 from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.state import current_cutoff
@@ -56,7 +56,7 @@ def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
 
 
 def _curation(lake: Lake, lens: str) -> Iterator[str]:
-    report = latest_report(lake, lens)
+    report, _ = current_curation(lake, lens)
     if report is None:
         return
     gain = "not tried" if report.gain is None else str(report.gain)

@@ -68,6 +68,21 @@ def embeddings_of(lake: Lake, encoder: str, shards: Sequence[str]) -> tuple[pl.D
     return rows.select("shard", "id"), unpack(rows["embedding"])
 
 
+def current_embeddings(lake: Lake, encoder: str, shards: Sequence[str]) -> dict[str, str]:
+    """The version of each shard's vectors. Raises MissingUpstreamError for shards that have none, or none of their
+    documents as they are now."""
+    cells = [Cell(shard) for shard in shards]
+    wanted = wanted_embeddings(lake, encoder, cells)
+    there = have(lake, Target(EMBEDDINGS.of(encoder)), cells)
+    stale = [cell.shard for cell in cells if there.get(cell, (None, 0))[0] != wanted[cell]]
+    if stale:
+        raise MissingUpstreamError(
+            f"materialize `embeddings` first: {len(stale)} shards have none of their documents as they are now "
+            f"({', '.join(stale[:5])})"
+        )
+    return {cell.shard: version for cell, version in wanted.items()}
+
+
 def vectors_for(lake: Lake, encoder: str, rows: pl.DataFrame) -> NDArray[np.float32]:
     """The vector of each row (`shard`, `id`), in order: float32 of shape [rows, dimension].
 

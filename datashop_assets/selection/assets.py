@@ -28,9 +28,8 @@ from datashop_assets.records import EMBEDDINGS, SCORES
 from datashop_assets.seams import Encoder, Lake
 from datashop_assets.selection.budget import Budget
 from datashop_assets.selection.compare import Comparison
-from datashop_assets.selection.documents import Population, rated_documents, scored_documents
-from datashop_assets.selection.pool import Pool
-from datashop_assets.selection.produce import Choice, Subset, produce_comparison, produce_subset
+from datashop_assets.selection.documents import Population, Tokenizer, rated_documents, scored_documents
+from datashop_assets.selection.produce import RECIPE, Choice, Subset, produce_comparison, produce_subset
 from datashop_assets.selection.strategies import build_strategy
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 from datashop_assets.selection_settings import SelectionSettings
@@ -71,15 +70,15 @@ def budget_of(settings: SelectionSettings) -> Budget:
     return Budget(rows=settings.rows or DEFAULT_ROWS)
 
 
-def budgets_of(settings: SelectionSettings, pool: Pool) -> list[Budget]:
+def budgets_of(settings: SelectionSettings, population: Population) -> list[Budget]:
     """The budgets of a comparison, the largest first. One that takes nearly all would show no difference: the largest
     is half of the pool at most, unless the settings name others."""
     if settings.compare_rows:
         return [Budget(rows=rows) for rows in sorted(set(settings.compare_rows), reverse=True)]
     if settings.tokens is not None:
-        most = max(4, min(settings.tokens, int(pool.rows["tokens"].sum()) // 2))
+        most = max(4, min(settings.tokens, int(population.pool.rows["tokens"].sum()) // 2))
         return [Budget(tokens=most // part) for part in (1, 2, 4)]
-    most = max(4, min(settings.rows or DEFAULT_ROWS, len(pool) // 2))
+    most = max(4, min(settings.rows or DEFAULT_ROWS, len(population) // 2))
     return [Budget(rows=most // part) for part in (1, 2, 4)]
 
 
@@ -183,12 +182,13 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         "group_name": GROUP,
         "owners": OWNERS,
         "kinds": {"numpy", "deltalake"},
+        "code_version": f"{RECIPE}-{graph.selection_code_version}",
         "tags": CPU,
     }
 
     def population_of(lens: str, lake: Lake, encoder: Encoder, models: Models) -> Population:
         read = scored_documents if graph.settings(lens).selection.population == "scored" else rated_documents
-        return read(lake, graph.lenses[lens], encoder.id, project, models.count_tokens)
+        return read(lake, graph.lenses[lens], encoder.id, project, Tokenizer(models.id(), models.count_tokens))
 
     def choice_of(name: str, settings: SelectionSettings, models: Models) -> Choice:
         if name not in project.all_strategies:
@@ -220,13 +220,13 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lens = context.partition_key
         settings = config.over(graph.settings(lens).selection)
         lineage = lineage_of(context, lake, CURATED_ANNOTATIONS.of(lens), EMBEDDINGS.of(encoder.id), SCORES.of(lens))
-        population = population_of(lens, lake, encoder, language_models)
         choice = choice_of(settings.strategy, settings, language_models)
+        population = population_of(lens, lake, encoder, language_models)
         made = produce_subset(lake, lens, population, choice, subsets, lineage)
         if made.reused:
             context.log.info("subset %s was selected from the same documents: nothing to do", made.record["subset"])
         return dg.MaterializeResult(
-            metadata=subset_facts(made, population.pool.rows, graph.lenses[lens].title)
+            metadata=subset_facts(made, None if made.reused else population.pool.rows, graph.lenses[lens].title)
             | {"dagster/partition_row_count": made.rows.height}
         )
 
@@ -248,9 +248,9 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lens = context.partition_key
         settings = graph.settings(lens).selection
         lineage = lineage_of(context, lake, CURATED_ANNOTATIONS.of(lens), EMBEDDINGS.of(encoder.id), SCORES.of(lens))
-        population = population_of(lens, lake, encoder, language_models)
         choices = [choice_of(name, settings, language_models) for name in settings.compare]
-        budgets = budgets_of(settings, population.pool)
+        population = population_of(lens, lake, encoder, language_models)
+        budgets = budgets_of(settings, population)
         made, reused = produce_comparison(lake, lens, population, choices, budgets, settings.compare_seeds, lineage)
         if reused:
             context.log.info("the same strategies were compared on the same documents: nothing to do")

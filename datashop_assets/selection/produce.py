@@ -6,6 +6,7 @@ comparing (`compare.py`), the assets (`assets.py`).
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -14,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
 from datashop_assets.durable import new_directory, sole_writer
 from datashop_assets.lineage import content_id
-from datashop_assets.records import DOCUMENTS
 from datashop_assets.seams import Lake
 from datashop_assets.selection import compare
 from datashop_assets.selection.budget import Budget, select
-from datashop_assets.selection.documents import Population
+from datashop_assets.selection.documents import ROWS_AT_ONCE, Population, texts_of
 from datashop_assets.selection.pool import Ranking, SelectionError, Strategy
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 
@@ -72,11 +73,33 @@ def produce_subset(
     Raises SelectionError where nothing is selected, naming what was left out and why.
     """
     subset = subset_id(lens, population, choice)
-    table, directory = SELECTED.of(lens), folder / lens / subset
+    directory = folder / lens / subset
+    with sole_writer(directory):  # two runs that want the same subset make it once
+        return _standing(lake, lens, subset, directory) or _made(
+            lake, lens, subset, population, choice, directory, lineage
+        )
+
+
+def _standing(lake: Lake, lens: str, subset: str, directory: Path) -> Subset | None:
+    """The subset, where files, rows and record are all there."""
+    table = SELECTED.of(lens)
     known = lake.scan(SELECTIONS).filter(pl.col("subset") == subset).sort("created_at").collect()
     if known.height and directory.is_dir() and subset in lake.cells(table)["subset"].to_list():
         rows = lake.scan(table, {"subset": [subset]}).sort("rank").collect()
         return Subset(rows, known.row(-1, named=True), directory, reused=True)
+    return None
+
+
+def _made(
+    lake: Lake,
+    lens: str,
+    subset: str,
+    population: Population,
+    choice: Choice,
+    directory: Path,
+    lineage: Mapping[str, Any],
+) -> Subset:
+    table = SELECTED.of(lens)
     ranking = select(choice.strategy, population.pool, choice.seed, choice.budget)
     if not len(ranking):
         why = "; ".join([*ranking.notes, *(f"{count:,} {reason}" for reason, count in ranking.left_out.items())])
@@ -114,22 +137,30 @@ def _rows(population: Population, ranking: Ranking) -> pl.DataFrame:
 
 
 def _write(lake: Lake, rows: pl.DataFrame, record: Mapping[str, Any], directory: Path) -> None:
-    """The subset with its texts as Parquet and JSONL, in the order of ranks, all or nothing."""
-    with sole_writer(directory):
-        if directory.is_dir():
-            return  # by a run that was killed before it committed: the same id has the same documents
-        texts = (
-            lake.scan(DOCUMENTS, {"shard": rows["shard"].unique().to_list()})
-            .filter(pl.col("id").is_in(rows["id"].unique().to_list()))
-            .select("shard", "id", "text", "license")
-            .collect()
-        )
-        whole = rows.join(texts, on=["shard", "id"], how="left", maintain_order="left").select(EXPORTED)
-        with new_directory(directory) as partial:
-            whole.write_parquet(partial / "subset.parquet")
-            whole.write_ndjson(partial / "subset.jsonl")
-            manifest = {**record, "created_at": record["created_at"].isoformat()}
-            (partial / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    """The subset with its texts as Parquet and JSONL, in the order of ranks, all or nothing; the caller is the sole
+    writer. What a run left that was killed before it committed has the same documents: the id is that of all inputs.
+
+    Raises SelectionError where a document has changed meanwhile.
+    """
+    if directory.is_dir():
+        return
+    with (
+        new_directory(directory) as partial,
+        (partial / "subset.jsonl").open("wb") as lines,
+        ExitStack() as closing,
+    ):
+        writer: pq.ParquetWriter | None = None
+        for start in range(0, rows.height, ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            texts = texts_of(lake, some, ["text", "license"]).drop("shard", "id", "text_sha")
+            whole = pl.concat([some, texts], how="horizontal").select(EXPORTED)
+            whole.write_ndjson(lines)
+            batch = whole.to_arrow()
+            if writer is None:
+                writer = closing.enter_context(pq.ParquetWriter(partial / "subset.parquet", batch.schema))
+            writer.write_table(batch)
+        manifest = {**record, "created_at": record["created_at"].isoformat()}
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def produce_comparison(
@@ -143,9 +174,10 @@ def produce_comparison(
 ) -> tuple[compare.Comparison, bool]:
     """What the choices' strategies take of the pool at every budget with every seed, recorded; and whether that was
     there already."""
-    settings = {choice.strategy.name: choice.settings for choice in choices}
+    settings = [[choice.strategy.name, choice.settings] for choice in choices]
     comparison = content_id("comparison", RECIPE, lens, population.version, settings, [*map(str, budgets)], [*seeds])
-    known = lake.scan(SELECTION_COMPARISONS).filter(pl.col("comparison") == comparison).collect()
+    records = lake.scan(SELECTION_COMPARISONS).filter(pl.col("comparison") == comparison)
+    known = records.sort("created_at").collect()
     if known.height:
         return _read(known.row(-1, named=True)), True
     made = compare.compare(population.pool, [choice.strategy for choice in choices], budgets, seeds)

@@ -28,6 +28,7 @@ def pool_of(vectors: np.ndarray, *scores: np.ndarray, texts: Sequence[str] | Non
         vectors=vectors,
         raters=tuple(f"rater-{number}" for number in range(len(scores))),
         without_score=0,
+        outdated=0,
         annotations=[{"s": "v"} for _ in scores],
         embeddings={"s": "e"},
     )
@@ -184,3 +185,22 @@ def test_the_report_survives_its_json(world) -> None:
     vectors, true = world
     report = curated(pool_of(vectors, rated(true, errors(0.3)) + LENS.low)).report
     assert Report.from_json(report.to_json()) == report
+
+
+def test_the_score_is_always_the_lens_s_own_rater_s_where_there_is_one(world) -> None:
+    vectors, true = world
+    own = np.full(len(true), np.nan)
+    own[:40] = 1.0  # too few to know its errors by
+    other = rated(true, errors(0.3)).astype(float) + LENS.low
+    made = curated(pool_of(vectors, own, other))
+    assert list(made.report.left_out) == ["r0"]
+    assert made.rows["score"][:40].to_list() == made.rows["curated_score"][:40].to_list() == [1.0] * 40
+    assert made.rows["wrong"][:40].null_count() == 40
+
+
+def test_a_confidence_of_one_only_shows(world) -> None:
+    vectors, true = world
+    raters = [rated(true, errors(0.1), seed=seed) + LENS.low for seed in range(5)]
+    made = curated(pool_of(vectors, *raters), least_confidence=1)
+    assert made.report.changed == 0
+    assert made.report.flagged > 0

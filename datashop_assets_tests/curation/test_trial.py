@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from datashop_assets.curation.fitting import fit_raters
 from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
 from datashop_assets.curation.trial import prediction_gain
 from datashop_assets.estimate import Estimate
-from datashop_assets.project import CurationSettings
 from datashop_assets_tests.curation.clusters import LEVELS, clusters, errors, rated
 from datashop_assets_tests.curation.test_curate import curated, pool_of
 from datashop_assets_tests.rating.lens_for_tests import small_lens
@@ -34,7 +34,8 @@ def near_of(vectors: np.ndarray) -> tuple[Neighbourhood, list[str]]:
 
 def gain_of(vectors: np.ndarray, given: np.ndarray) -> Estimate | None:
     near, texts = near_of(vectors)
-    return prediction_gain(given[:, None].astype(float), vectors, texts, near, LENS, CurationSettings(), ["r"])
+    scores = given[:, None].astype(float)
+    return prediction_gain(scores, vectors, texts, near, fit_raters(scores, near, LENS, ["r"]), ["r"], 0.5)
 
 
 @pytest.mark.parametrize("even", [True, False])
@@ -60,34 +61,55 @@ def test_correcting_a_rater_who_is_right_where_like_texts_differ_is_a_loss_and_i
     assert made.rows["suggested"].null_count() == 0, "what would have been suggested can still be looked at"
 
 
-def test_the_order_of_the_rows_decides_nothing() -> None:
+def test_neither_the_order_nor_the_number_of_copies_decides_anything() -> None:
     vectors, true = clusters(600)
-    given = rated(true, errors(0.3))
-    near, texts = near_of(vectors)
+    given = rated(true, errors(0.3)) + 1
+    first = curated(pool_of(vectors, given))
     order = np.random.default_rng(0).permutation(600)
-    mixed = neighbourhood(vectors[order], [texts[row] for row in order], 10)
-    first = prediction_gain(given[:, None].astype(float), vectors, texts, near, LENS, CurationSettings(), ["r"])
-    second = prediction_gain(
-        given[order, None].astype(float),
-        vectors[order],
-        [texts[row] for row in order],
-        mixed,
-        LENS,
-        CurationSettings(),
-        ["r"],
-    )
-    assert first is not None
-    assert second is not None
-    assert second.value == pytest.approx(first.value, abs=1e-3)
+    texts = [f"{row:05}" for row in range(600)]
+    mixed = curated(pool_of(vectors[order], given[order], texts=[texts[row] for row in order]))
+    four = curated(pool_of(np.tile(vectors, (4, 1)), np.tile(given, 4), texts=texts * 4))
+    assert first.report.gain is not None
+    for other in (mixed, four):
+        assert other.report.gain is not None
+        assert other.report.gain.n == first.report.gain.n == 600
+        assert other.report.gain.value == pytest.approx(first.report.gain.value, abs=1e-3)
+        assert other.report.applied == first.report.applied
+    assert four.rows["curated_score"].to_list() == first.rows["curated_score"].to_list() * 4
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        pytest.param(np.full(300, 2), id="one score for all"),
-        pytest.param(np.arange(300) % LEVELS, id="too few texts once some are held out"),
-    ],
-)
-def test_where_nothing_can_be_tried_there_is_no_figure(given: np.ndarray) -> None:
-    vectors, _ = clusters(300 if np.ptp(given) == 0 else 55)
-    assert gain_of(vectors, given[: len(vectors)]) is None
+@pytest.mark.parametrize("rows", [55, 80, 150, 280])
+def test_a_small_pool_s_correction_is_tried_too(rows: int) -> None:
+    vectors, true = clusters(rows)
+    made = curated(pool_of(vectors, rated(true, errors(0.3)) + 1))
+    assert made.report.fitted
+    assert made.report.gain is not None
+    assert made.report.gain.n == rows
+
+
+@pytest.mark.parametrize("texts", [50, 140, 270])
+def test_pools_of_exactly_as_many_texts_as_are_needed_are_curated(texts: int) -> None:
+    """The sum of many shares is a whole number but for its last digits."""
+    for seed in range(8):
+        vectors, true = clusters(texts, seed=seed)
+        copies = np.random.default_rng(seed).integers(0, texts, 2 * texts)
+        rows = np.concatenate([np.arange(texts), copies])
+        given = rated(true[rows], errors(0.2), seed=seed) + 1
+        assert curated(pool_of(vectors[rows], given, texts=[f"{row:05}" for row in rows])).report.fitted
+
+
+def test_a_fusion_is_tried_against_the_ratings_of_all_its_raters() -> None:
+    vectors, true = clusters(800, spread=0.25)
+    cheap = [rated(true, errors(0.4), seed=number) + 1 for number in range(3)]
+    made = curated(pool_of(vectors, *cheap))
+    assert made.report.gain is not None
+    assert made.report.gain.value > 0
+    assert made.report.applied
+
+
+def test_ratings_that_are_all_equal_leave_nothing_to_try() -> None:
+    vectors, _ = clusters(300)
+    made = curated(pool_of(vectors, np.full(300, 2)))
+    assert made.report.gain is None
+    assert made.report.changed == 0
+    assert "nothing to rank" in made.report.doubts[0]

@@ -1,15 +1,25 @@
 """`selected_subset` and `selection_comparison` in a project: from curated ratings to a table, files and a report."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS
-from datashop_assets.records import DOCUMENTS
+from datashop_assets.lineage import embeddings_version
+from datashop_assets.records import DOCUMENTS, EMBEDDINGS
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
-from datashop_assets_tests.worlds import World, failure_of, light_export, metadata_of, write_project
+from datashop_assets_tests.worlds import (
+    WordCounter,
+    World,
+    failure_of,
+    light_export,
+    metadata_of,
+    write_lens,
+    write_project,
+)
 
 LENS = "teaching"
 TABLE = SELECTED.of(LENS)
@@ -67,6 +77,54 @@ def test_another_strategy_budget_or_seed_makes_another_subset_beside_the_first(w
     assert by_tokens["tokens"].sum() <= 100 < by_tokens["tokens"].sum() + 13  # every document has 13 words
     draws = [set(world.lake.scan(TABLE, {"subset": [kept["subset"][n]]}).collect()["id"]) for n in (1, 2)]
     assert draws[0] != draws[1]
+
+
+def test_another_tokenizer_s_tokens_make_another_subset(world: World) -> None:
+    class LetterCounter(WordCounter):
+        def id(self, reference: str | None = None) -> str:
+            return reference or "letters"
+
+        def count_tokens(self, texts: Sequence[str]) -> list[int]:
+            return [len(text) for text in texts]
+
+    asked = {"selected_subset": {"tokens": 200}}
+    words = metadata_of(world.run("select_subset", LENS, config=asked), "selected_subset")[LENS]
+    world.overrides["language_models"] = LetterCounter()
+    world.reload()
+    letters = metadata_of(world.run("select_subset", LENS, config=asked), "selected_subset")[LENS]
+    assert letters["subset"] != words["subset"]
+    assert letters["documents"] < words["documents"]
+
+
+def test_documents_that_changed_since_they_were_rated_are_not_selected(world: World) -> None:
+    """Another parse of the same shard, as after a correction of its files' reader."""
+    table, shard = DOCUMENTS, world.shards[0]
+    first = metadata_of(world.run("select_subset", LENS), "selected_subset")[LENS]
+    rows = world.lake.scan(table, {"shard": [shard]}).collect()
+    other = rows.with_columns(
+        text=pl.col("text") + " and more", text_sha=pl.col("text_sha").str.reverse(), version=pl.lit("later")
+    )
+    world.lake.commit(table, other, [{"shard": shard, "version": "later"}], {})
+    assert "materialize `embeddings`" in failure_of(world.run("select_subset", LENS, fails=True))
+    version = embeddings_version("later", world.encoder.id)
+    vectors = EMBEDDINGS.of(world.encoder.id)
+    same = world.lake.scan(vectors, {"shard": [shard]}).collect().with_columns(version=pl.lit(version))
+    world.lake.commit(vectors, same, [{"shard": shard, "version": version}], {})
+    second = metadata_of(world.run("select_subset", LENS), "selected_subset")[LENS]
+    assert second["subset"] != first["subset"]
+    assert "40 documents with a score are gone or have another text" in second["note"]
+    assert shard not in world.lake.scan(TABLE, {"subset": [second["subset"]]}).collect()["shard"].to_list()
+    curated = metadata_of(world.run("curate_annotations", LENS), "curated_annotations")[LENS]
+    assert curated["outdated judgements"] == 40
+    assert curated["documents"] == 40
+
+
+def test_a_curation_of_another_lens_version_is_refused(world: World) -> None:
+    write_lens(world.folder / "lenses", LENS, prompt="Say how good, from {{ low }} to {{ high }}:\n{{ document }}")
+    world.reload()
+    said = failure_of(world.run("select_subset", LENS, fails=True))
+    assert "materialize `curated_annotations`" in said
+    assert "has changed since" in said
 
 
 def test_new_ratings_make_another_subset(world: World) -> None:

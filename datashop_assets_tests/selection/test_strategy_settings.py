@@ -94,3 +94,18 @@ def test_a_project_s_own_strategies_have_names_and_may_replace_the_others() -> N
 def test_a_lens_cannot_select_by_a_strategy_that_is_not_there(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"selects by \['nonsense'\]; known strategies"):
         Project.model_validate(project(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"compare": []}, id="nothing to compare"),
+        pytest.param({"compare": ["ds2", "ds2"]}, id="a strategy twice"),
+        pytest.param({"compare_rows": [0]}, id="a budget of nothing"),
+        pytest.param({"compare_seeds": [1, 1]}, id="a seed twice"),
+        pytest.param({"rows": 5, "tokens": 5}, id="two budgets"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_refused_when_the_project_is_read(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Project.model_validate(project(**wrong))
