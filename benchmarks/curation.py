@@ -8,12 +8,13 @@ of the labels wrong, evenly, or rather one score too high. Five draws of each. M
 estimated matrix against what was drawn; the area under the ROC curve of the probability that a label is wrong; the
 share of wrong labels that are repaired and of right ones that are spoilt. Beside it, on the same rows, the plain
 majority of the same ten neighbours, and cleanlab (self-confidence of a logistic regression on the embeddings, in five
-folds) where that package is installed: `pip install cleanlab`. `--quick` takes 2,000 of the texts.
+folds) where that package is installed: `pip install -e .[peers]`. `--quick` takes 2,000 of the texts. Three cheap
+raters and a dear one on the same texts: `curation_fusion.py`.
 
 How time and memory grow is measured on pools of 10,000 to 300,000 rows, one run each (`curation_scale.py` says what is
 in them); with `--quick` of 10,000 and 60,000, and what is said of 300,000 is null.
 
-Prints two Markdown tables and, as the last line, one JSON object.
+Prints three Markdown tables and, as the last line, one JSON object.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.curation_fusion import measure_fusion
 from benchmarks.curation_scale import growth, pieces, token_means
 from datashop_assets.curation.correction import class_shares, correct
 from datashop_assets.curation.neighbours import neighbourhood
@@ -168,12 +170,18 @@ def main() -> None:
         mine = [row for row in rows if (row["rate"], row["even"]) == (rate, even)]
         shown = " | ".join("–" if (value := mean(mine, name)) is None else f"{value:.3f}" for name in MEANS)
         say(f"| {rate:.0%} | {'even' if even else 'upwards'} | {shown} |")
+    near = neighbourhood(vectors, texts[:most], NEIGHBOURS)
+    true = kinds[:most]
+    fusion = measure_fusion(near, true, lambda rate, even, draw: rated(true, transition(rate, even), draw), DRAWS)
+    say("\n| " + " | ".join(fusion) + " |\n|" + "---|" * len(fusion))
+    say("| " + " | ".join("–" if value is None else f"{value:.3f}" for value in fusion.values()) + " |")
     grown = grow(kinds, texts, QUICK_SIZES if arguments.quick else SIZES)
     say("\n| " + " | ".join(GROWTH) + " |\n|" + "---|" * len(GROWTH))
     for row in grown:
         say("| " + " | ".join("–" if row[name] is None else f"{row[name]:,}" for name in GROWTH) + " |")
     told = {
         **accuracy(rows),
+        **fusion,
         **scale(grown),
         "n": most,
         "rounds": DRAWS,
