@@ -46,7 +46,8 @@ class Less:
     4. Documents by their greatest influence on any task.
 
     The paper projects to 8,192 values. At 2,048 an inner product of unit vectors has a standard error of .022.
-    Cost: a forward and a backward pass for each document and epoch.
+    Cost: a forward and a backward pass for each document and epoch; with SmolLM2-135M, 504 documents of 64 tokens and
+    one epoch 0.8 documents a CPU second, the warm-up included.
 
     Left out are texts of fewer than two tokens. Raises SelectionError for tasks without examples, examples that the
     model cannot read, where it has no room for `max_tokens` or no modules to adapt, and where the warm-up breaks.
