@@ -146,7 +146,7 @@ class SelectionSettings(Settings):
     strategy: str = Field("ds2", description="a name from `strategies`, or one of those that every project has")
     rows: int | None = Field(None, ge=1, description="documents at most; null: 10,000 unless `tokens` is given")
     tokens: int | None = Field(None, ge=1, description="tokens of the annealed model's tokenizer at most")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     population: Literal["rated", "scored"] = Field(
         "rated", description="all rated documents with their curated scores, or all that the promoted classifier scored"
     )
@@ -158,7 +158,7 @@ class SelectionSettings(Settings):
             "a quarter of it"
         ),
     )
-    compare_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    compare_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
 
     @model_validator(mode="after")
     def one_budget(self) -> "SelectionSettings":

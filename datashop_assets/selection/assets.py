@@ -53,7 +53,7 @@ class SubsetConfig(dg.Config):
     strategy: str | None = Field(None, description="name of a strategy; null: the lens's own")
     rows: int | None = Field(None, ge=1, description="documents at most; with `tokens` null too: the lens's own budget")
     tokens: int | None = Field(None, ge=1, description="tokens at most; not together with `rows`")
-    seed: int | None = Field(None, description="null: the lens's own")
+    seed: int | None = Field(None, ge=0, description="null: the lens's own")
 
     def over(self, settings: SelectionSettings) -> SelectionSettings:
         """The settings with what this run asks for instead. Raises ValueError where the two do not fit together."""
@@ -120,11 +120,13 @@ def subset_facts(made: Subset, pool: pl.DataFrame | None, lens_title: str) -> di
 def comparison_facts(made: Comparison) -> dict[str, Any]:
     """What people see of a comparison: means over seeds, and at the largest budget the pictures."""
     figures = made.selections
-    means = figures.group_by("strategy", "budget", maintain_order=True).agg(
-        pl.len().alias("seeds"),
-        pl.col("rows").mean().round(0).cast(pl.Int64),
-        pl.col("tokens").mean().round(0).cast(pl.Int64),
-        pl.col("mean_score", "mean_curated_score", "vendi", "nearest_distance").mean(),
+    means = made.summary().select(
+        "strategy",
+        "budget",
+        "seeds",
+        pl.col("rows", "tokens").round(0).cast(pl.Int64),
+        *("mean_score", "mean_curated_score", "vendi", "nearest_distance"),
+        pl.col("agreement").alias("seeds agree"),
     )
     largest = figures["budget"][0]
     at_most = means.filter(pl.col("budget") == largest)
@@ -135,7 +137,6 @@ def comparison_facts(made: Comparison) -> dict[str, Any]:
         "strategies": len(names),
         "budgets": ", ".join(figures["budget"].unique(maintain_order=True)),
         "means over seeds": table(means),
-        "agreement of seeds": table(made.agreement),
         "overlap": picture(
             share_map(
                 [[shared.get((one, two)) for two in names] for one in names], names, names, f"Shared of {largest}"

@@ -4,7 +4,7 @@ What belongs here: the influence of documents on tasks, and the strategy. What d
 gradients (`lm_gradients.py`), the projection (`lm_projection.py`), tokens and task examples (`lm_texts.py`).
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +61,22 @@ class Less:
     name: str = "less"
 
     def rank(self, pool: Pool, seed: int, budget: Budget) -> Ranking:  # noqa: ARG002 - every document is read
-        examples = task_examples(self.tasks)
+        examples, draws = task_examples(self.tasks), pool.draws(seed)
+        shown = tuple((name, tuple(texts)) for name, texts in self.tasks.items())
+        key = ("less", self.lm, shown, self.lora, self.dimension, self.max_tokens, seed)
+        influence, unread = pool.once(key, lambda: self._read(pool, examples, seed))
+        left_out = unread.copy()
+        known = np.flatnonzero(np.isfinite(influence).all(axis=1))
+        best = np.full(len(pool), np.nan)
+        best[known] = influence[known].max(axis=1)
+        order = best_first(known, best, draws)
+        if broken := len(pool) - len(known) - left_out.total():
+            left_out[Unreadable.NOT_FINITE.value] = broken
+        reasons = [f"task:{examples.names[task]}" for task in influence[order].argmax(axis=1)]
+        return Ranking(order, reasons, best[order], dict(left_out))
+
+    def _read(self, pool: Pool, examples: TaskExamples, seed: int) -> tuple[Floats, Counter[str]]:
+        """Each document's influence on each task, and how many cannot be read, by reason."""
         model, tokenizer = self.lm()
         draws = pool.draws(seed)
         warming = warm_up_sequences(pool, draws, tokenizer, self.max_tokens, self.lora)
@@ -78,15 +93,7 @@ class Less:
             else:
                 influence = np.full((len(pool), len(examples.names)), np.nan)
                 deque(documents, maxlen=0)  # nothing can be read: this counts why
-        known = np.flatnonzero(np.isfinite(influence).all(axis=1))
-        best = np.full(len(pool), np.nan)
-        best[known] = influence[known].max(axis=1)
-        order = best_first(known, best, draws)
-        left_out = documents.left_out
-        if broken := len(pool) - len(known) - left_out.total():
-            left_out[Unreadable.NOT_FINITE.value] = broken
-        reasons = [f"task:{examples.names[task]}" for task in influence[order].argmax(axis=1)]
-        return Ranking(order, reasons, best[order], dict(left_out))
+        return influence, documents.left_out
 
 
 def influences(

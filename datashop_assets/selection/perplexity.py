@@ -4,6 +4,7 @@ What belongs here: perplexities of texts, and the strategy that orders by them. 
 (`lm_texts.py`), bits a byte of evaluation slices (the evaluation stage).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,19 +46,23 @@ class Perplexity:
     name: str = "perplexity"
 
     def rank(self, pool: Pool, seed: int, budget: Budget) -> Ranking:  # noqa: ARG002 - every document is read
-        model, tokenizer = self.lm()
-        tokens = logits_batch_tokens(model)
-        batches = TokenBatches(pool.texts, reading_order(pool), model, tokenizer, self.max_tokens, tokens, least=2)
-        measured = mean_nlls(model, batches, len(pool))
+        measured, unread = pool.once(("perplexity", self.lm, self.max_tokens), lambda: self._read(pool))
+        left_out = unread.copy()
         known = np.flatnonzero(np.isfinite(measured))
         centre = np.median(measured[known]) if len(known) else 0.0
         liking = {"lowest": -measured, "highest": measured, "middle": -np.abs(measured - centre)}[self.direction]
         order = best_first(known, liking, pool.draws(seed))
-        left_out = batches.left_out
         if broken := len(pool) - len(known) - left_out.total():
             left_out[Unreadable.NOT_FINITE.value] = broken
         reasons = [f"{self.direction}_perplexity"] * len(order)
         return Ranking(order, reasons, np.exp(measured[order]), dict(left_out))
+
+    def _read(self, pool: Pool) -> tuple[Floats, Counter[str]]:
+        """The documents' mean negative log-likelihoods, and how many cannot be read, by reason."""
+        model, tokenizer = self.lm()
+        tokens = logits_batch_tokens(model)
+        batches = TokenBatches(pool.texts, reading_order(pool), model, tokenizer, self.max_tokens, tokens, least=2)
+        return mean_nlls(model, batches, len(pool)), batches.left_out
 
 
 def mean_nlls(model: Any, batches: Iterable[Batch], rows: int) -> Floats:

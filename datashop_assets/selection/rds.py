@@ -4,6 +4,7 @@ What belongs here: the pooling of hidden states, likeness to task examples, taki
 tokens, batches and task examples (`lm_texts.py`), vectors of the embedding stage (this model makes its own).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,21 +52,27 @@ class RdsPlus:
 
     def rank(self, pool: Pool, seed: int, budget: Budget) -> Ranking:
         examples = task_examples(self.tasks)
-        model, tokenizer = self.lm()
-        batches = TokenBatches(pool.texts, reading_order(pool), model, tokenizer, self.max_tokens, BATCH_TOKENS)
-        liked = self._likeness(examples, batches, len(pool))
+        shown = tuple((name, tuple(texts)) for name, texts in self.tasks.items())
+        key = ("rds_plus", self.lm, shown, self.max_tokens)
+        liked, unread = pool.once(key, lambda: self._read(pool, examples))
         known = np.flatnonzero(np.isfinite(liked).all(axis=1))
         tokens = pool.rows["tokens"].to_numpy()
         order, takers = take_turns(liked, known, pool.draws(seed), tokens, budget)
         tasks = examples.task[takers] if len(examples.names) == 1 else takers
-        left_out = dict(batches.left_out)
+        left_out = dict(unread)
         rest = {
-            Unreadable.NOT_FINITE.value: len(pool) - len(known) - batches.left_out.total(),
+            Unreadable.NOT_FINITE.value: len(pool) - len(known) - unread.total(),
             LeftOut.OVER_BUDGET.value: len(known) - len(order),
         }
         left_out |= {reason: count for reason, count in rest.items() if count}
         reasons = [f"task:{examples.names[task]}" for task in tasks]
         return Ranking(order, reasons, liked[order, takers].astype(np.float64), left_out)
+
+    def _read(self, pool: Pool, examples: TaskExamples) -> tuple[NDArray[np.float32], Counter[str]]:
+        """How like each document is to each taker of turns, and how many cannot be read, by reason."""
+        model, tokenizer = self.lm()
+        batches = TokenBatches(pool.texts, reading_order(pool), model, tokenizer, self.max_tokens, BATCH_TOKENS)
+        return self._likeness(examples, batches, len(pool)), batches.left_out
 
     def _likeness(self, examples: TaskExamples, batches: TokenBatches, rows: int) -> NDArray[np.float32]:
         """Cosine to each example of the one task, or to each task: [rows, takers], nan where there is no text."""
