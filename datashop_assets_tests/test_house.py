@@ -36,7 +36,10 @@ MAY_IMPORT_DAGSTER = {
     "partitions.py",
     "asset_metadata.py",
 }
-HEAVY = {"torch", "transformers", "vllm", "lm_eval", "sklearn", "datasets", "sentence_transformers", "matplotlib"}
+HEAVY = {
+    *("torch", "transformers", "vllm", "lm_eval", "sklearn", "datasets", "sentence_transformers", "matplotlib"),
+    *("scipy", "faiss", "peft"),
+}
 # What the sensors and the schedule's daemon pay at every start.
 LONGEST_IMPORT_S = 10
 
