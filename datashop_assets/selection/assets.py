@@ -165,7 +165,8 @@ def comparison_facts(made: Comparison) -> dict[str, Any]:
         sources = mixed["source"].unique().sort().to_list()
         mix = [[known.get((name, source), 0.0) for source in sources] for name in names]
         facts["source mix"] = picture(share_map(mix, names, sources, f"Sources, {largest}"), "share of each source")
-    notes = sorted({note for notes in figures["notes"].to_list() for note in notes})
+    told = figures.select("strategy", "notes").explode("notes").drop_nulls().unique(maintain_order=True)
+    notes = [f"{strategy}: {note}" for strategy, note in told.iter_rows()]
     if notes:
         facts["note"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))
     return facts

@@ -186,6 +186,7 @@ def test_strategies_are_compared_on_the_same_documents(tmp_path: Path) -> None:
     assert facts["budgets"] == "20 rows, 10 rows, 5 rows"
     assert all(facts[name].startswith("![") for name in ("overlap", "score and diversity", "source mix"))
     assert "| full | 20 rows | 2 | 80 |" in facts["means over seeds"]
+    assert facts["note"].splitlines()[0].startswith("- full: the budget of 20 rows does not bind")
     again = metadata_of(world.run("compare_selections", LENS), "selection_comparison")[LENS]
     assert again["skipped"]
     assert again["means over seeds"] == facts["means over seeds"]
