@@ -91,8 +91,9 @@ def produce_curation(
         "created_at": datetime.now(UTC),
     }
     # The record first: the rows' version says which record is in force, and a run that is killed between the two leaves
-    # the curation before it as it was.
-    lake.commit(CURATIONS, pl.DataFrame([record], schema=CURATIONS.schema), None, lineage)
+    # the curation before it as it was. The next one finds the record there.
+    if lake.scan(CURATIONS).filter(pl.col("curation") == version).collect().is_empty():
+        lake.commit(CURATIONS, pl.DataFrame([record], schema=CURATIONS.schema), None, lineage)
     commit = lake.commit(table, rows.select(list(table.schema)), [cell | {"version": version}], lineage)
     return ProducedCuration(version, made.report, commit.version, reused=False)
 

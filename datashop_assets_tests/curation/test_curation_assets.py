@@ -2,15 +2,18 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from datashop_assets.corpus.registry import withdraw_shard
+from datashop_assets.curation.produce import current_curation
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
-from datashop_assets.records import ANNOTATIONS, EMBEDDINGS
+from datashop_assets.records import ANNOTATIONS, EMBEDDINGS, TableSpec
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, worth, write_project
+from resources.lake import DeltaLake
 
 LENS = "teaching"
 TABLE = CURATED_ANNOTATIONS.of(LENS)
@@ -128,11 +131,37 @@ def test_without_ratings_it_says_what_to_materialize(tmp_path: Path) -> None:
     assert "materialize `annotations`" in failure_of(world.run("curate_annotations", LENS, fails=True))
 
 
-def test_a_killed_run_s_rows_without_a_record_are_made_again(world: World) -> None:
+def test_a_run_that_is_killed_between_record_and_rows_leaves_the_curation_before_in_force(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = metadata_of(world.run("curate_annotations", LENS), "curated_annotations")[LENS]
+    world.land_shards(1, start=4)
+    world.run("parse_and_embed_shards", shards=world.shards[4:])
+    world.run("rate_documents", LENS, shards=world.shards[4:])
+    commit = DeltaLake.commit
+
+    def killed(lake: DeltaLake, table: TableSpec, *rest: Any) -> Any:
+        if table.name == TABLE.name:
+            raise ValueError("killed")
+        return commit(lake, table, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaLake, "commit", killed)
+        world.run("curate_annotations", LENS, fails=True)
+    report, curation = current_curation(world.lake, LENS)
+    assert report is not None
+    assert (curation, report.rows) == (first["curation"], 160)
+    second = metadata_of(world.run("curate_annotations", LENS), "curated_annotations")[LENS]
+    assert not second["skipped"]
+    assert world.read(TABLE).height == 200
+    kept = world.read(CURATIONS)["curation"].to_list()
+    assert sorted(kept) == sorted([first["curation"], second["curation"]]), "one record each"
+
+
+def test_a_curation_that_was_overtaken_is_made_again(world: World) -> None:
     world.run("curate_annotations", LENS)
     rows = world.read(TABLE)
-    # As if the process had died between the two commits of a later curation.
-    world.lake.commit(TABLE, rows.with_columns(version=pl.lit("half")), [{"lens": LENS, "version": "half"}], {})
+    world.lake.commit(TABLE, rows.with_columns(version=pl.lit("other")), [{"lens": LENS, "version": "other"}], {})
     again = metadata_of(world.run("curate_annotations", LENS), "curated_annotations")[LENS]
     assert not again["skipped"]
     assert world.read(TABLE).sort("shard", "id").equals(rows.sort("shard", "id"))
