@@ -157,7 +157,7 @@ def rows(project: SmallProject) -> dict[str, Counter[str]]:
         if table.key and table.partition_by:
             # An id is unique within its shard.
             address = [*table.partition_by, *(["shard"] if "shard" in table.columns else []), table.key]
-            keys = frame.drop_nulls(table.key).select(dict.fromkeys(address))
+            keys = frame.drop_nulls(table.key).select(list(dict.fromkeys(address)))
             if base != "quarantine":  # many rows of one file
                 assert keys.is_unique().all(), f"{name} holds a row twice"
         kept = frame.drop([column for column in frame.columns if column in INCIDENTAL])
