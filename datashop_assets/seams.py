@@ -137,6 +137,22 @@ class Encoder(Protocol):
         ...
 
 
+class LanguageModels(Protocol):
+    """The project's causal language models, by reference; None stands for the one that the project anneals."""
+
+    def id(self, reference: str | None = None) -> str:
+        """The model's content id."""
+        ...
+
+    def load(self, reference: str | None = None) -> tuple[Any, Any]:
+        """Model and tokenizer, as transformers makes them."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of the project's model each text has."""
+        ...
+
+
 class Launcher(Protocol):
     """Runs a worker script in another process, environment or pod and waits for it."""
 

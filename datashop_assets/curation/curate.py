@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from datashop_assets.curation.classes import MOST_CLASSES, every_level
 from datashop_assets.curation.correction import Correction
 from datashop_assets.curation.fitting import Corrected, Fitted, corrected, fit_raters, plain_scores
-from datashop_assets.curation.neighbours import Neighbourhood, neighbourhood
-from datashop_assets.curation.pool import RatedPool, has_direction
+from datashop_assets.curation.neighbours import Neighbourhood, has_direction, neighbourhood
+from datashop_assets.curation.pool import RatedPool
 from datashop_assets.curation.report import Neighbour, RaterFit, Report, Suspicious, is_applied
 from datashop_assets.curation.transition import PoolTooSmallError, least_texts
 from datashop_assets.curation.trial import prediction_gain

@@ -105,9 +105,14 @@ def _squared_lengths(vectors: Vectors) -> Vectors:
     return squared
 
 
-def _refuse_without_direction(vectors: Vectors) -> None:
+def has_direction(vectors: Vectors) -> NDArray[np.bool_]:
+    """Which vectors are finite and not zero: the others are near to nothing."""
     lengths = _squared_lengths(vectors)
-    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    return np.asarray(np.isfinite(lengths) & (lengths > 0))
+
+
+def _refuse_without_direction(vectors: Vectors) -> None:
+    bad = np.flatnonzero(~has_direction(vectors))
     if len(bad):
         raise VectorError(f"{len(bad)} vectors are zero or not finite, e.g. of rows {bad[:5].tolist()}; leave them out")
 

@@ -81,9 +81,3 @@ def rated_pool(lake: Lake, lens: Lens, raters: Sequence[str], encoder: str, acti
         annotations=versions,
         embeddings=embeddings,
     )
-
-
-def has_direction(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which vectors are finite and not zero: the others are near to nothing."""
-    lengths = np.linalg.norm(vectors.astype(np.float32), axis=1)
-    return np.asarray(np.isfinite(lengths) & (lengths > 0))

@@ -1,9 +1,8 @@
 """Assets of the selection stage: a lens's subset, and strategies side by side."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -25,10 +24,10 @@ from datashop_assets.partitions import EVERY_SHARD, GRID_TO_LENS, lens_partition
 from datashop_assets.plots import histograms, named_points, share_map
 from datashop_assets.project import ProjectError
 from datashop_assets.records import EMBEDDINGS, SCORES
-from datashop_assets.seams import Encoder, Lake
+from datashop_assets.seams import Encoder, Lake, LanguageModels
 from datashop_assets.selection.budget import Budget
 from datashop_assets.selection.compare import Comparison
-from datashop_assets.selection.documents import Population, Tokenizer, rated_documents, scored_documents
+from datashop_assets.selection.documents import Population, rated_documents, scored_documents
 from datashop_assets.selection.produce import RECIPE, Choice, Subset, produce_comparison, produce_subset
 from datashop_assets.selection.strategies import build_strategy
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
@@ -37,14 +36,6 @@ from datashop_assets.selection_settings import SelectionSettings
 GROUP = "selection"
 DEFAULT_ROWS = 10_000  # as the published comparisons of such strategies take
 PREVIEW_ROWS = 10
-
-
-class Models(Protocol):
-    """The project's language models, as `resources/language_models.py` gives them."""
-
-    def id(self, reference: str | None = None) -> str: ...
-    def load(self, reference: str | None = None) -> tuple[Any, Any]: ...
-    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
 
 
 class SubsetConfig(dg.Config):
@@ -105,7 +96,7 @@ def subset_facts(made: Subset, pool: pl.DataFrame | None, lens_title: str) -> di
     for name in ("score", "curated_score"):
         values = rows[name].drop_nulls()
         if len(values):
-            facts[f"mean {name.replace('_', ' ')}"] = float(values.mean())  # type: ignore[arg-type]
+            facts[f"mean {name.replace('_', ' ')}"] = float(values.to_numpy().mean())
     if record["notes"]:
         facts["note"] = " ".join(record["notes"])
     if pool is not None:
@@ -188,11 +179,11 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         "tags": CPU,
     }
 
-    def population_of(lens: str, lake: Lake, encoder: Encoder, models: Models) -> Population:
+    def population_of(lens: str, lake: Lake, encoder: Encoder, models: LanguageModels) -> Population:
         read = scored_documents if graph.settings(lens).selection.population == "scored" else rated_documents
-        return read(lake, graph.lenses[lens], encoder.id, project, Tokenizer(models.id(), models.count_tokens))
+        return read(lake, graph.lenses[lens], encoder.id, project, models)
 
-    def choice_of(name: str, settings: SelectionSettings, models: Models) -> Choice:
+    def choice_of(name: str, settings: SelectionSettings, models: LanguageModels) -> Choice:
         if name not in project.all_strategies:
             raise ProjectError(f"there is no strategy {name!r}; known: {sorted(project.all_strategies)}")
         asked = project.all_strategies[name]
@@ -216,7 +207,7 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         config: SubsetConfig,
         lake: dg.ResourceParam[Lake],
         encoder: dg.ResourceParam[Encoder],
-        language_models: dg.ResourceParam[Models],
+        language_models: dg.ResourceParam[LanguageModels],
         subsets: dg.ResourceParam[Path],
     ) -> dg.MaterializeResult:
         lens = context.partition_key
@@ -245,7 +236,7 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         encoder: dg.ResourceParam[Encoder],
-        language_models: dg.ResourceParam[Models],
+        language_models: dg.ResourceParam[LanguageModels],
     ) -> dg.MaterializeResult:
         lens = context.partition_key
         settings = graph.settings(lens).selection

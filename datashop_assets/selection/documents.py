@@ -4,18 +4,15 @@ What belongs here: reading them from the tables, with the version of all that wa
 (`pool.py`), strategies, writing subsets (`produce.py`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import require_promoted
-from datashop_assets.curation.neighbours import neighbourhood
-from datashop_assets.curation.pool import has_direction
+from datashop_assets.curation.neighbours import has_direction, neighbourhood
 from datashop_assets.curation.produce import current_curation
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS
 from datashop_assets.curation.transition import PoolTooSmallError
@@ -24,20 +21,12 @@ from datashop_assets.filtering.produce import releasable_shards
 from datashop_assets.lineage import content_id, scores_version
 from datashop_assets.project import CurationSettings, Project
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import DOCUMENTS, SCORES, Cell
-from datashop_assets.seams import Lake
+from datashop_assets.records import DOCUMENTS, SCORES
+from datashop_assets.seams import Lake, LanguageModels
 from datashop_assets.selection.pool import COLUMNS, Pool, SelectionError
 
 # Documents whose texts are in memory at once, besides those of one whole shard.
 ROWS_AT_ONCE = 20_000
-
-
-@dataclass(frozen=True)
-class Tokenizer:
-    """Counts the tokens of texts; `id` names the model whose tokens they are."""
-
-    id: str
-    count: Callable[[Sequence[str]], list[int]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +37,7 @@ class Population:
     lake: Lake
     lens: Lens
     encoder: str
-    tokenizer: Tokenizer
+    models: LanguageModels
     curation: CurationSettings
     rows: pl.DataFrame
     version: str
@@ -90,11 +79,11 @@ class Population:
             shards = mine["shard"].unique().sort().to_list()
             documents = self.lake.scan(DOCUMENTS, {"shard": shards}).select(columns)
             found = documents.join(mine.lazy(), on=address, how="inner").collect()
-            counts = self.tokenizer.count(found["text"].to_list())
+            counts = self.models.count_tokens(found["text"].to_list())
             yield found.with_columns(pl.Series("tokens", counts, pl.Int64)).drop("text")
 
 
-def rated_documents(lake: Lake, lens: Lens, encoder: str, project: Project, tokenizer: Tokenizer) -> Population:
+def rated_documents(lake: Lake, lens: Lens, encoder: str, project: Project, models: LanguageModels) -> Population:
     """Every document of the lens's curation that can be released, with its curated score.
 
     Raises MissingUpstreamError naming the asset to materialize first.
@@ -115,11 +104,13 @@ def rated_documents(lake: Lake, lens: Lens, encoder: str, project: Project, toke
             f"lens {lens.name!r} has no curated document that can be released; rate more, then materialize "
             "`curated_annotations`"
         )
-    version = content_id("rated", curation, _state(lake, encoder, rows, tokenizer))
-    return Population(lake, lens, encoder, tokenizer, CurationSettings(), rows, version)
+    # The version of the vectors is that of the documents and of the encoder.
+    shards = rows["shard"].unique().sort().to_list()
+    version = content_id("rated", curation, current_embeddings(lake, encoder, shards), models.id())
+    return Population(lake, lens, encoder, models, CurationSettings(), rows, version)
 
 
-def scored_documents(lake: Lake, lens: Lens, encoder: str, project: Project, tokenizer: Tokenizer) -> Population:
+def scored_documents(lake: Lake, lens: Lens, encoder: str, project: Project, models: LanguageModels) -> Population:
     """Every document that the lens's promoted classifier has scored and that can be released.
 
     The classifier's score stands for the curated one too: it is no single rater's. Rareness is measured over all of
@@ -147,8 +138,8 @@ def scored_documents(lake: Lake, lens: Lens, encoder: str, project: Project, tok
         rareness=pl.lit(None, pl.Float64),
     )
     settings = project.lenses[lens.name].curation
-    version = content_id("scored", classifier, scored, settings.version, _state(lake, encoder, rows, tokenizer))
-    return Population(lake, lens, encoder, tokenizer, settings, rows, version, measures_rareness=True)
+    version = content_id("scored", classifier, scored, settings.version, wanted, models.id())
+    return Population(lake, lens, encoder, models, settings, rows, version, measures_rareness=True)
 
 
 def texts_of(lake: Lake, rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
@@ -164,18 +155,6 @@ def texts_of(lake: Lake, rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataF
             f"{asked.height - known.height} documents have changed while they were selected; materialize this again"
         )
     return asked.join(known, on=address, how="left", maintain_order="left")
-
-
-def _state(lake: Lake, encoder: str, rows: pl.DataFrame, tokenizer: Tokenizer) -> Mapping[str, Any]:
-    """The versions of the documents and vectors of the rows' shards, and the tokenizer. Raises MissingUpstreamError."""
-    shards = rows["shard"].unique().sort().to_list()
-    cells = [Cell(shard) for shard in shards]
-    documents = have(lake, Target(DOCUMENTS), cells)
-    return {
-        "documents": {cell.shard: documents.get(cell, (None, 0))[0] for cell in cells},
-        "embeddings": current_embeddings(lake, encoder, shards),
-        "tokenizer": tokenizer.id,
-    }
 
 
 def _stretches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:

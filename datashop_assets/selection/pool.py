@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.curation.neighbours import has_direction
 from datashop_assets.lineage import stable_fraction
 
 if TYPE_CHECKING:
@@ -140,10 +141,9 @@ class Pool:
         return self.once("directed", self._directed)
 
     def _directed(self) -> Rows:
-        lengths = np.linalg.norm(self.vectors, axis=1)
         ordered = self.rows.select("text_sha", "shard", "id").with_row_index("row")
         order = ordered.sort("text_sha", "shard", "id")["row"].to_numpy().astype(np.int64)
-        return np.asarray(order[(np.isfinite(lengths) & (lengths > 0))[order]])
+        return np.asarray(order[has_direction(self.vectors)[order]])
 
     def with_direction(self) -> Rows:
         """The rows of `directed`, for strategies that cannot do without vectors.

@@ -24,10 +24,10 @@ from datashop_assets.selection.rds import RdsPlus
 from datashop_assets.selection.temperature import TemperatureSampling
 
 # A model reference (None: the project's own) -> its model and tokenizer.
-LanguageModels = Callable[[str | None], tuple[Any, Any]]
+LoadModel = Callable[[str | None], tuple[Any, Any]]
 
 
-def build_strategy(name: str, settings: settings_of.StrategySettings, models: LanguageModels) -> Strategy:
+def build_strategy(name: str, settings: settings_of.StrategySettings, models: LoadModel) -> Strategy:
     """The strategy, named as the project names it. No model is loaded before it ranks."""
     match settings:
         case settings_of.Ds2Settings():
