@@ -41,7 +41,7 @@ from datashop_assets.curation.correction import class_shares, correct
 from datashop_assets.curation.neighbours import neighbourhood
 from datashop_assets.curation.transition import consensus, fit
 from datashop_assets.demo.sources import SOURCES
-from datashop_assets.project import EncoderSettings
+from datashop_assets.encoder_settings import EncoderSettings
 from resources.encoders import TransformerEncoder
 
 KINDS = {

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from datashop_assets.demo.sources import SOURCES  # noqa: E402
-from datashop_assets.project import EncoderSettings, load_project  # noqa: E402
+from datashop_assets.encoder_settings import EncoderSettings  # noqa: E402
+from datashop_assets.project import load_project  # noqa: E402
 from datashop_assets.rating.judgement import Document  # noqa: E402
 from datashop_assets.rating.lens import Lens  # noqa: E402
 from datashop_assets.rating.lens_folder import load_lenses  # noqa: E402

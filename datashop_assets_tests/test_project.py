@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.project import KeepFraction, ProjectError, Threshold, load_project
+from datashop_assets.filter_settings import KeepFraction, Threshold
+from datashop_assets.project import ProjectError, load_project
 from datashop_assets_tests.worlds import write_project
 
 LENS = {"rater": "scripted"}

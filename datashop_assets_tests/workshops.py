@@ -16,11 +16,11 @@ from datashop_assets.annealing.produce import Workshop
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.evaluation.results import ModelResults, TaskResult
 from datashop_assets.evaluation.tasks import MMLU_TASK, task_names
+from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import decide
 from datashop_assets.filtering.filter import apply
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
 from datashop_assets.lineage import content_id, stable_fraction
-from datashop_assets.project import Threshold
 from datashop_assets.records import DOCUMENTS, FILTERED, SCORES, Cell
 from datashop_assets.seams import Launcher
 from datashop_assets_tests.worlds import World, worth, write_project

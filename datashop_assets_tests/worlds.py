@@ -21,9 +21,9 @@ from datashop_assets.automation.sensors import register_and_add_partitions
 from datashop_assets.classifier.head import Head, save_head
 from datashop_assets.corpus.registration import Registration, register_new_shards
 from datashop_assets.definitions import build_defs
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.partitions import SHARDS, range_tags
-from datashop_assets.project import EncoderSettings
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import TableSpec
 from datashop_assets.tables import TABLES

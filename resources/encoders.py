@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.lineage import content_id
-from datashop_assets.project import EncoderSettings
 from resources import language_models
 from resources.language_models import ModelReferenceError
 

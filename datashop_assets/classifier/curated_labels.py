@@ -11,9 +11,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.classifier.dataset import is_held_out
+from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.curation.curate import curate
 from datashop_assets.curation.pool import RatedPool
-from datashop_assets.project import ClassifierRecipe, CurationSettings
+from datashop_assets.project import CurationSettings
 from datashop_assets.rating.lens import Lens
 
 

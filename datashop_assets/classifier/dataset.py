@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.classifier.head import int_scores
+from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.lineage import stable_fraction
-from datashop_assets.project import ClassifierRecipe
 from datashop_assets.rating.lens import Lens
 
 # Below this no figure is worth its interval: an accuracy of 0.5 on 10 rows is one of 0.2 to 0.8.

@@ -14,7 +14,7 @@ from typing import Any
 from datashop_assets.classifier.head import Head, save_head
 from datashop_assets.classifier.model_card import model_card
 from datashop_assets.classifier.report import Report
-from datashop_assets.project import EncoderSettings
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.rating.lens import Lens
 
 REPORT_FILE, NATIVE_FOLDER = "report.json", "sequence_classification"

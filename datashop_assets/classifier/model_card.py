@@ -4,7 +4,7 @@ What belongs here: the words. What does not: the files beside it (`export.py`).
 """
 
 from datashop_assets.classifier.report import Report
-from datashop_assets.project import EncoderSettings
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.rating.lens import Lens
 
 

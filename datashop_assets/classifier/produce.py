@@ -20,10 +20,12 @@ from datashop_assets.classifier.export import export
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.train import train
+from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.curation.produce import RECIPE as CURATION_RECIPE
 from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.lineage import inputs_version
-from datashop_assets.project import ClassifierRecipe, CurationSettings, EncoderSettings
+from datashop_assets.project import CurationSettings
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.records import DOCUMENTS

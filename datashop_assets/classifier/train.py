@@ -14,7 +14,7 @@ from datashop_assets.classifier.dataset import TrainingError
 from datashop_assets.classifier.head import Head, choose_l2, classifier_id, fit
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.verdict import judge
-from datashop_assets.project import ClassifierRecipe
+from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.rating.lens import Lens
 
 

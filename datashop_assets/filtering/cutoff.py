@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.filter_settings import KeepFraction, Threshold
 from datashop_assets.lineage import content_id
-from datashop_assets.project import KeepFraction, Threshold
 from datashop_assets.records import CUTOFFS
 
 Policy = KeepFraction | Threshold

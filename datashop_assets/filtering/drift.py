@@ -5,9 +5,10 @@ What belongs here: that question. What does not: deciding a cut-off (`cutoff.py`
 
 import polars as pl
 
+from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import CutoffRecord, Policy, decide
 from datashop_assets.filtering.produce import releasable_shards, scored_corpus
-from datashop_assets.project import Project, Threshold
+from datashop_assets.project import Project
 from datashop_assets.records import SCORES
 from datashop_assets.seams import Lake
 

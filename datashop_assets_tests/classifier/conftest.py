@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from datashop_assets.embedding.embed import embeddings_frame, unpack
-from datashop_assets.project import EncoderSettings
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets_tests.classifier.real_texts import labelled_texts
 from resources.encoders import TransformerEncoder
 

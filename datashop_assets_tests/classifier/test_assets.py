@@ -10,7 +10,7 @@ import pytest
 
 from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.registry import withdraw_shard
-from datashop_assets.project import EncoderSettings
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.records import CLASSIFIERS, DOCUMENTS, PROMOTIONS, SCORES
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_project
 from resources.encoders import TransformerEncoder

@@ -7,7 +7,8 @@ import pytest
 from datashop_assets.classifier.curated_labels import with_curated_labels
 from datashop_assets.classifier.dataset import is_held_out
 from datashop_assets.classifier.train import train
-from datashop_assets.project import ClassifierRecipe, CurationSettings, ProjectError
+from datashop_assets.classifier_settings import ClassifierRecipe
+from datashop_assets.project import CurationSettings, ProjectError
 from datashop_assets_tests.curation.clusters import LEVELS, clusters, errors, rated
 from datashop_assets_tests.rating.lens_for_tests import small_lens
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datashop_assets.classifier.dataset import TrainingError, is_held_out, split
 from datashop_assets.classifier.head import int_scores
-from datashop_assets.project import ClassifierRecipe
+from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets_tests.classifier.lenses import lens
 
 RECIPE = ClassifierRecipe()

@@ -10,7 +10,8 @@ import pytest
 from datashop_assets.classifier.export import export, load_report, why_not_native
 from datashop_assets.classifier.head import load_head
 from datashop_assets.classifier.train import train
-from datashop_assets.project import ClassifierRecipe, EncoderSettings
+from datashop_assets.classifier_settings import ClassifierRecipe
+from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets_tests.classifier.lenses import lens
 
 # Runs in a process that cannot import this package: what a stranger does with the folder.

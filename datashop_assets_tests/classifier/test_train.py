@@ -7,7 +7,7 @@ import pytest
 from datashop_assets.classifier.dataset import TrainingError
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.train import TrainedClassifier, train
-from datashop_assets.project import ClassifierRecipe
+from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets_tests.classifier.lenses import lens
 
 RECIPE = ClassifierRecipe()

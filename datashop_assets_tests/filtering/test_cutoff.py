@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datashop_assets.filter_settings import KeepFraction, Threshold
 from datashop_assets.filtering.cutoff import CutoffError, CutoffRecord, decide
 from datashop_assets.filtering.filter import apply
-from datashop_assets.project import KeepFraction, Threshold
 from datashop_assets.records import CUTOFFS
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

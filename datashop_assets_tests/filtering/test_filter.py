@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import decide
 from datashop_assets.filtering.filter import apply, reason_counts
-from datashop_assets.project import Threshold
 from datashop_assets.records import FILTERED
 
 SCORES = pl.DataFrame(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datashop_assets.project import EncoderSettings
+from datashop_assets.encoder_settings import EncoderSettings
 from resources.encoders import ScriptedEncoder, TransformerEncoder
 from resources.language_models import ModelReferenceError
 
