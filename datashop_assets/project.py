@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from datashop_assets.classifier_settings import ClassifierRecipe
+from datashop_assets.deduplication_settings import DeduplicationSettings
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.filter_settings import KeepFraction, Threshold
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
@@ -234,6 +235,7 @@ class Project(Settings):
     landings: tuple[Landing, ...] = Field(min_length=1, description="where crawl files land")
     lens_folders: tuple[str, ...] = Field((), description="your own lens libraries, beside the shipped one")
     raters: dict[str, RaterSettings] = Field(description="the LLMs that lenses may name")
+    deduplication: DeduplicationSettings = DeduplicationSettings()
     encoder: EncoderSettings = EncoderSettings()
     lenses: dict[str, LensSettings] = Field(min_length=1, description="the enabled lenses")
     targets: dict[str, TargetSettings] = Field(

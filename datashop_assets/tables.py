@@ -6,6 +6,7 @@ with their stage).
 
 from datashop_assets import records
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
+from datashop_assets.deduplication.tables import CONTAMINATION, DUPLICATES, MINHASHES, REPEATED_PARAGRAPHS
 from datashop_assets.records import TableSpec
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 
@@ -14,6 +15,10 @@ TABLES: tuple[TableSpec, ...] = (
     records.WITHDRAWN_SHARDS,
     records.DOCUMENTS,
     records.QUARANTINE,
+    MINHASHES,
+    DUPLICATES,
+    REPEATED_PARAGRAPHS,
+    CONTAMINATION,
     records.EMBEDDINGS,
     records.ANNOTATIONS,
     records.EXEMPLAR_RATINGS,

@@ -15,6 +15,7 @@ TESTS = sorted(ROOT.glob("datashop_assets_tests/**/*.py"))
 STAGES = [
     "corpus",
     "embedding",
+    "deduplication",
     "rating",
     "curation",
     "classifier",
