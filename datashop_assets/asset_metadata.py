@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import dagster as dg
 import polars as pl
 
+from datashop_assets import markdown
 from datashop_assets.cellwork import CellsFailedError, Outcome
 from datashop_assets.estimate import Estimate
 from datashop_assets.partitions import cells_of, dimension_tags, partition_key
@@ -27,7 +28,6 @@ OWNERS = ["team:data"]
 CPU, ENCODER, RATER, TRAINING = ({"datashop/cost": cost} for cost in ("cpu", "encoder", "rater", "training"))
 # A lost connection or a passing fault is tried again; what was committed or staged is not made again.
 RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
-PREVIEW_CHARS = 160
 # Errors of these kinds say what a person has to change: trying again changes nothing. (ProjectError, LensError,
 # TrainingError and their like are ValueErrors; what is missing upstream is a LookupError; what the world behind a seam
 # refuses for good is a PermanentError.)
@@ -90,22 +90,7 @@ def preview(frame: pl.DataFrame, columns: Sequence[str], rows: int = 5) -> dg.Me
 
 def table(frame: pl.DataFrame) -> dg.MetadataValue:
     """The whole frame as a markdown table; an empty one says so."""
-    if frame.is_empty():
-        return dg.MetadataValue.md("*no rows*")
-    columns = frame.columns
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for row in frame.iter_rows():
-        lines.append("| " + " | ".join(_cell_text(value) for value in row) + " |")
-    return dg.MetadataValue.md("\n".join(lines))
-
-
-def _cell_text(value: Any) -> str:
-    if value is None:
-        return "*null*"
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split())
-    cut = text if len(text) <= PREVIEW_CHARS else text[:PREVIEW_CHARS] + "…"
-    return "".join("\\" + c if c in "|`<>*_[]" else c for c in cut)
+    return dg.MetadataValue.md(markdown.table(frame))
 
 
 def picture(png: bytes, alt: str) -> dg.MetadataValue:
@@ -117,17 +102,8 @@ def estimates(figures: Mapping[str, Estimate | None], notes: Sequence[str]) -> d
 
     `notes` stand below the table: what has to be known of a figure or its interval.
     """
-    lines = ["| metric | value | 95 % interval | n |", "|---|---|---|---|"]
-    numbers: dict[str, Any] = {}
-    for name, figure in figures.items():
-        if figure is None:
-            lines.append(f"| {name} | not defined on these rows | | |")
-            continue
-        numbers[name] = figure.value
-        lines.append(f"| {name} | {figure.value:.3f} | {figure.interval} | {figure.n} |")
-    if notes:
-        lines += ["", *(f"- {note}" for note in notes)]
-    return {**numbers, "metrics": dg.MetadataValue.md("\n".join(lines))}
+    numbers = {name: figure.value for name, figure in figures.items() if figure is not None}
+    return {**numbers, "metrics": dg.MetadataValue.md(markdown.figures_table(figures, notes))}
 
 
 def outcome_metadata(outcome: Outcome) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.asset_metadata import PREVIEW_CHARS, estimates, plain_failures, preview, table, table_metadata
+from datashop_assets.asset_metadata import estimates, plain_failures, preview, table, table_metadata
 from datashop_assets.cellwork import CellsFailedError
 from datashop_assets.classifier.registry import PromotionRefusedError
 from datashop_assets.estimate import Estimate
+from datashop_assets.markdown import CELL_CHARS
 from datashop_assets.project import ProjectError
 from datashop_assets.records import SCORES
 from resources.lake import CellMismatchError, LakeError, SchemaMismatchError
@@ -31,7 +32,7 @@ def test_any_text_stays_in_its_cell(text: str) -> None:
     lines = shown.splitlines()
     assert len(lines) == 3
     assert lines[2].replace("\\|", "").count("|") == 3
-    assert len(lines[2]) < 2 * PREVIEW_CHARS + 20
+    assert len(lines[2]) < 2 * CELL_CHARS + 20
     assert "<script" not in lines[2].replace("\\<", "")
 
 

@@ -14,6 +14,7 @@ import yaml
 from datashop_assets.estimate import Estimate
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.licenses import license_header
+from datashop_assets.markdown import figures_table
 from datashop_assets.rating.lens import Lens
 
 # The hub's size classes, each with the number of rows that it ends below.
@@ -135,9 +136,7 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "",
         "How well the classifier imitates the rater, on texts that it was not trained on:",
         "",
-        "| metric | value | 95 % interval | n |",
-        "|---|---|---|---|",
-        *(f"| {name} | {e.value:.3f} | {e.interval} | {e.n} |" for name, e in facts.quality.items()),
+        figures_table(facts.quality),
         "",
         "## Sources and licences",
         *_origins(contents),
