@@ -14,6 +14,7 @@ from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.deduplication_settings import DeduplicationSettings
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.filter_settings import KeepFraction, Threshold
+from datashop_assets.release_settings import ReleaseSettings
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
 from datashop_assets.settings import Settings
 
@@ -167,6 +168,7 @@ class LensSettings(Settings):
     recipe: ClassifierRecipe = ClassifierRecipe()
     cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
     summary: SummarySettings = SummarySettings()
+    release: ReleaseSettings = ReleaseSettings()
     selection: SelectionSettings = SelectionSettings()
     anneal: bool = Field(False, description="train and evaluate a candidate on this lens's filtered documents")
 
