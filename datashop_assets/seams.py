@@ -4,7 +4,7 @@ What belongs here: protocols of one to three methods, and the kind of error that
 protocols' real implementations and scripted fakes live in `resources/`; the stages know only these.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,14 +51,16 @@ class Lake(Protocol):
     def commit(
         self,
         table: TableSpec,
-        frame: pl.DataFrame,
+        frame: pl.DataFrame | Iterable[pl.DataFrame],
         cells: Sequence[Mapping[str, str]] | None,
         lineage: Mapping[str, Any],
     ) -> Commit:
         """Replace the cells (partition values and, where the table has one, `version`) by the frame's rows.
 
-        A cell without rows is recorded as empty. `cells=None` appends records. Raises SchemaMismatchError or
-        CellMismatchError before anything is written.
+        A frame's rows keep their order. Of several frames one is in memory at a time, and they may change places; they
+        must be iterable more than once, as a commit may be tried again, and what they raise is raised here, with the
+        table as it was. A cell without rows is recorded as empty.
+        `cells=None` appends records. Raises SchemaMismatchError or CellMismatchError, with nothing written.
         """
         ...
 
@@ -69,6 +71,30 @@ class Lake(Protocol):
     def version(self, table: TableSpec) -> int | None:
         """The table's newest version, or None where nothing was ever committed."""
         ...
+
+
+class Progress(Protocol):
+    """Keeps the finished rows of a cell that is still being rated, so that a killed process pays for little again."""
+
+    def scan(self) -> pl.LazyFrame | None:
+        """What was kept, or None where nothing was."""
+        ...
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Keep these rows too, wholly or not at all."""
+        ...
+
+    def replace(self, rows: pl.DataFrame) -> None:
+        """Keep these rows instead of what was kept; at no moment neither of them."""
+        ...
+
+    def clear(self) -> None:
+        """Forget them, once they are committed; but not those that another process kept since they were read."""
+        ...
+
+
+# Gives the progress of what its arguments name: stage, versions, cell.
+Staging = Callable[..., Progress]
 
 
 class Rater(Protocol):

@@ -11,13 +11,14 @@ range of one lens.
 import json
 import random
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -29,6 +30,8 @@ COMMIT_RETRIES = 100
 # Two writers of the *same* cell conflict for good; each attempt reads the table anew and replaces what it finds.
 REPLACE_ATTEMPTS = 8
 SCHEMA_VERSION = "datashop.schema_version"
+# Rows in a row group: what a reader of some rows decodes. The library's default is a million, whole shards.
+ROWS_A_GROUP = 16_384
 
 
 class LakeError(RuntimeError):
@@ -146,16 +149,16 @@ class DeltaLake:
     def commit(
         self,
         table: TableSpec,
-        frame: pl.DataFrame,
+        frame: pl.DataFrame | Iterable[pl.DataFrame],
         cells: Sequence[Mapping[str, str]] | None,
         lineage: Mapping[str, Any],
     ) -> Commit:
         """See `seams.Lake`. The lineage goes into the commit, for people; nothing is planned from it."""
-        rows = self._checked(table, frame)
-        if cells is not None:
-            if not cells:
-                raise CellMismatchError(f"table {table.name}: a replacing commit names at least one cell")
-            rows = self._with_markers(table, rows, cells)
+        if cells is not None and not cells:
+            raise CellMismatchError(f"table {table.name}: a replacing commit names at least one cell")
+        if isinstance(frame, pl.DataFrame):
+            frame = [_checked(table, frame, cells)]
+        rows = _Rows(table, frame, cells)
         about = {f"datashop.{key}": _text(value) for key, value in lineage.items()}
         about[SCHEMA_VERSION] = str(table.schema_version)
         properties = CommitProperties(custom_metadata=about, max_commit_retries=COMMIT_RETRIES)
@@ -171,15 +174,17 @@ class DeltaLake:
                     ) from error
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             except (DeltaError, OSError) as error:
+                if rows.error is not None:  # what gives the frames failed, not the store
+                    raise rows.error from error
                 raise LakeError(
                     f"table {table.name}: the commit to {self.table_uri(table)} failed, the table is as it was: {error}"
                 ) from error
-        return Commit(table.name, written, frame.height)
+        return Commit(table.name, written, rows.height)
 
     def _write(
         self,
         table: TableSpec,
-        rows: pl.DataFrame,
+        rows: "_Rows",
         cells: Sequence[Mapping[str, str]] | None,
         properties: CommitProperties,
     ) -> int:
@@ -191,9 +196,8 @@ class DeltaLake:
             how = {"mode": "overwrite", "predicate": _predicate(table, cells)}
         if added := set(table.schema) - have:
             how["schema_mode"] = "merge"
-        write_deltalake(
-            stored, rows, **how, writer_properties=WriterProperties(compression="ZSTD"), commit_properties=properties
-        )
+        layout = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_A_GROUP)
+        write_deltalake(stored, rows.reader(), **how, writer_properties=layout, commit_properties=properties)
         written = stored.version()
         if added:
             stored.update_incremental()
@@ -233,35 +237,81 @@ class DeltaLake:
                 + ". It was written by a newer version: use that one, or another lake."
             )
 
-    def _checked(self, table: TableSpec, frame: pl.DataFrame) -> pl.DataFrame:
-        wrong = [
-            f"{column}: declared {dtype}, got {frame.schema.get(column, 'no such column')}"
-            for column, dtype in table.schema.items()
-            if frame.schema.get(column) != dtype
-        ] + [f"{column}: not declared" for column in frame.columns if column not in table.schema]
-        if wrong:
-            raise SchemaMismatchError(f"table {table.name}: nothing was written; " + "; ".join(wrong))
-        if table.key is not None and (nulls := frame[table.key].null_count()):
-            raise SchemaMismatchError(f"table {table.name}: nothing was written; {nulls} rows have no {table.key}")
-        return frame.select(list(table.schema))
 
-    def _with_markers(self, table: TableSpec, frame: pl.DataFrame, cells: Sequence[Mapping[str, str]]) -> pl.DataFrame:
-        """The frame plus one row with a null key for every named cell that has no rows."""
-        columns = list(table.partition_by)
-        expected = columns + ([table.version_column] if table.version_column else [])
-        named = {tuple(cell[c] for c in expected) for cell in cells}
-        present = set(frame.select(expected).unique().iter_rows())
-        if stray := sorted(present - named, key=str)[:3]:
+class _Rows:
+    """The rows of one commit, frame by frame, checked as they are written, and one marker for each empty cell.
+
+    A commit that has to be tried again reads the frames again. `height` are the rows of the last reading, and `error`
+    what the frames raised in it: the writer reports that as an error of its own.
+    """
+
+    def __init__(
+        self, table: TableSpec, frames: Iterable[pl.DataFrame], cells: Sequence[Mapping[str, str]] | None
+    ) -> None:
+        self.table, self.frames, self.cells = table, frames, cells
+        self.height = 0
+        self.error: Exception | None = None
+
+    def reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(_arrow(self.table.empty()).schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        self.height, self.error = 0, None
+        absent = set() if self.cells is None else _addresses(self.table, self.cells)
+        try:
+            for frame in self.frames:
+                rows = _checked(self.table, frame, self.cells)
+                self.height += rows.height
+                if absent:
+                    absent -= set(rows.select(_address_columns(self.table)).unique().iter_rows())
+                yield from _arrow(rows).to_batches()
+            if absent:
+                yield from _arrow(_markers(self.table, absent)).to_batches()
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    """In one record batch: the writer keeps the order of the rows of a batch, but deals batches out to its threads."""
+    return frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _checked(table: TableSpec, frame: pl.DataFrame, cells: Sequence[Mapping[str, str]] | None) -> pl.DataFrame:
+    """The frame's declared columns. Raises SchemaMismatchError, or CellMismatchError for rows of other cells."""
+    wrong = [
+        f"{column}: declared {dtype}, got {frame.schema.get(column, 'no such column')}"
+        for column, dtype in table.schema.items()
+        if frame.schema.get(column) != dtype
+    ] + [f"{column}: not declared" for column in frame.columns if column not in table.schema]
+    if wrong:
+        raise SchemaMismatchError(f"table {table.name}: nothing was written; " + "; ".join(wrong))
+    if table.key is not None and (nulls := frame[table.key].null_count()):
+        raise SchemaMismatchError(f"table {table.name}: nothing was written; {nulls} rows have no {table.key}")
+    if cells is not None:
+        columns = _address_columns(table)
+        present = set(frame.select(columns).unique().iter_rows())
+        if stray := sorted(present - _addresses(table, cells), key=str)[:3]:
             raise CellMismatchError(
-                f"table {table.name}: nothing was written; rows of {expected} = {stray} are not among the named cells"
+                f"table {table.name}: nothing was written; rows of {columns} = {stray} are not among the named cells"
             )
-        absent = sorted(named - present)
-        if not absent:
-            return frame
-        if table.key is None:
-            raise CellMismatchError(f"table {table.name} has no key, so cell {absent[0]} cannot be recorded as empty")
-        markers = pl.DataFrame(absent, schema=dict.fromkeys(expected, pl.String), orient="row")
-        return pl.concat([frame, markers], how="diagonal").select(list(table.schema))
+    return frame.select(list(table.schema))
+
+
+def _address_columns(table: TableSpec) -> list[str]:
+    return [*table.partition_by, *([table.version_column] if table.version_column else [])]
+
+
+def _addresses(table: TableSpec, cells: Sequence[Mapping[str, str]]) -> set[tuple[str, ...]]:
+    return {tuple(cell[column] for column in _address_columns(table)) for cell in cells}
+
+
+def _markers(table: TableSpec, absent: Collection[tuple[str, ...]]) -> pl.DataFrame:
+    """One row with a null key for each of the cells without rows."""
+    if table.key is None:
+        raise CellMismatchError(f"table {table.name} has no key, so cell {min(absent)} cannot be recorded as empty")
+    markers = pl.DataFrame(sorted(absent), schema=dict.fromkeys(_address_columns(table), pl.String), orient="row")
+    return pl.concat([table.empty(), markers], how="diagonal")
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -19,7 +19,7 @@ from datashop_assets.rating.judgement import SKIPPED, Document, Judgement
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.usage import Spending, Usage, progress_line
 from datashop_assets.records import ANNOTATIONS
-from datashop_assets.seams import Rater
+from datashop_assets.seams import Progress, Rater
 
 # An annotation before it has a cell: the shard and the cell's version are added when it is committed.
 ROWS = pl.Schema({name: dtype for name, dtype in ANNOTATIONS.columns.items() if name not in ("shard", "version")})
@@ -34,26 +34,6 @@ Log = Callable[[str], Any]
 # Whether a row of annotations is of a document that no rater was to judge, or of one that it was to judge and did not.
 LEFT_OUT = pl.col("reason").is_in(list(SKIPPED))
 FAILED = pl.col("reason").is_not_null() & ~LEFT_OUT
-
-
-class Progress(Protocol):
-    """Keeps the finished rows of a cell that is still being rated, so that a killed process pays for little again."""
-
-    def scan(self) -> pl.LazyFrame | None:
-        """What was kept, or None where nothing was."""
-        ...
-
-    def append(self, rows: pl.DataFrame) -> None:
-        """Keep these rows too, wholly or not at all."""
-        ...
-
-    def replace(self, rows: pl.DataFrame) -> None:
-        """Keep these rows instead of what was kept; at no moment neither of them."""
-        ...
-
-    def clear(self) -> None:
-        """Forget them, once they are committed; but not those that another process kept since they were read."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from datashop_assets.partitions import (
 )
 from datashop_assets.plots import confusion_matrix, histogram, predicted_vs_label
 from datashop_assets.project import RatingBudget
-from datashop_assets.rating.annotate import Progress, summary
+from datashop_assets.rating.annotate import summary
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.produce import Assignment
 from datashop_assets.rating.rater_report import (
@@ -51,10 +51,9 @@ from datashop_assets.rating.rater_report import (
 )
 from datashop_assets.rating.run import RatingRun
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, EXEMPLAR_RATINGS, Cell
-from datashop_assets.seams import Lake, Rater
+from datashop_assets.seams import Lake, Rater, Staging
 
 Raters = Callable[[str], Rater]
-Staging = Callable[..., Progress]
 CellEvent = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
 BUDGET_CHECK = "budgets_sufficed"
 Describe = Callable[[pl.DataFrame, Lens], Mapping[str, Any]]

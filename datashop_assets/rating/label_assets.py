@@ -29,7 +29,7 @@ from datashop_assets.partitions import (
 )
 from datashop_assets.plots import share_bars, share_map
 from datashop_assets.rating.annotate import FAILED, LEFT_OUT
-from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, Staging, rate_partitions, rated_asset
+from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, rate_partitions, rated_asset
 from datashop_assets.rating.exports import write_csv
 from datashop_assets.rating.label_agreement import label_pair_table, label_pairs
 from datashop_assets.rating.labels import (
@@ -44,7 +44,7 @@ from datashop_assets.rating.labels import (
 )
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.rater_report import names_of
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, Staging
 
 LABEL_BUDGET_CHECK = "labelling_budgets_sufficed"
 NOTHING_JUDGED = "Nothing was judged by this rater through this lens as it is now: materialize `document_labels` first."

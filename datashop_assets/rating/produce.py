@@ -14,7 +14,7 @@ import polars as pl
 from datashop_assets.cellwork import Outcome, Produced, Target, have, refresh
 from datashop_assets.embedding.inputs import ready_cells, versions
 from datashop_assets.lineage import annotations_version, base_version, content_id, stale_cells, supplemented
-from datashop_assets.rating.annotate import Annotated, Progress, annotate, paid_for
+from datashop_assets.rating.annotate import Annotated, annotate, paid_for
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import PARTIAL, annotations_target, failed_shards
@@ -22,7 +22,7 @@ from datashop_assets.rating.reading import identities, read_documents
 from datashop_assets.rating.sampling import sample
 from datashop_assets.rating.usage import BudgetReachedError, Spending
 from datashop_assets.records import DOCUMENTS, Cell
-from datashop_assets.seams import Lake, Rater
+from datashop_assets.seams import Lake, Progress, Rater
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from datashop_assets.estimate import Estimate
 from datashop_assets.rating.agreement import agreement, level_counts
-from datashop_assets.rating.annotate import Log, Progress, annotate
+from datashop_assets.rating.annotate import Log, annotate
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Exemplar, Lens
 from datashop_assets.records import ANNOTATIONS, EXEMPLAR_RATINGS
-from datashop_assets.seams import Lake, Rater
+from datashop_assets.seams import Lake, Progress, Rater
 
 # A pair of raters is compared on so many documents at most, those with the smallest text hash: the intervals are narrow
 # by then, and the measures take some 20 ms for each of the resamples.

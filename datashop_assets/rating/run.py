@@ -12,12 +12,12 @@ import polars as pl
 
 from datashop_assets.cellwork import CellsFailedError, Outcome
 from datashop_assets.project import Price, RatingBudget
-from datashop_assets.rating.annotate import Log, Progress
+from datashop_assets.rating.annotate import Log
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.produce import Assignment, is_partial, rate_cells
 from datashop_assets.rating.usage import BudgetReachedError, Spending, Usage
 from datashop_assets.records import Cell
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, Progress
 
 
 class RatingRun:

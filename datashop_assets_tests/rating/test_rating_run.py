@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from datashop_assets.project import Price, RatingBudget
-from datashop_assets.rating.annotate import ROWS, Progress, annotate
+from datashop_assets.rating.annotate import ROWS, annotate
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Chunking
 from datashop_assets.rating.questions import Question, QuestionError, Reply
 from datashop_assets.rating.run import RatingRun
 from datashop_assets.rating.usage import Spending
+from datashop_assets.seams import Progress
 from datashop_assets_tests.rating.asking import GOOD, LENS, rater, said
 from resources.lake import DeltaLake
 from resources.raters.scripted import MemoryAnswerCache, ScriptedRater
