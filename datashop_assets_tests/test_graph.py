@@ -33,7 +33,7 @@ def test_only_the_lenses_that_ask_for_it_are_annealed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "moves"),
     [
-        pytest.param({"recipe": {"l2": [1.0]}}, True, id="the recipe"),
+        pytest.param({"recipe": {"model": {"kind": "linear", "l2": [1.0]}}}, True, id="the recipe"),
         pytest.param({"sample_per_shard": 7}, False, id="the sample"),
         pytest.param({"cutoff": {"lower": 1.0}}, False, id="the cut-off"),
     ],

@@ -18,7 +18,7 @@ import yaml
 
 from datashop_assets.automation.reconcile import Work, stale_work
 from datashop_assets.automation.sensors import register_and_add_partitions
-from datashop_assets.classifier.head import Head, save_head
+from datashop_assets.classifier.head import Head
 from datashop_assets.corpus.registration import Registration, register_new_shards
 from datashop_assets.definitions import build_defs
 from datashop_assets.encoder_settings import EncoderSettings
@@ -110,7 +110,7 @@ def light_export(
 ) -> None:
     """In place of the export for sentence-transformers: the head alone, which is all that scoring reads."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_head(directory, head)
+    head.save(directory)
 
 
 class World:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.classifier.head import Head, save_head
+from datashop_assets.classifier.head import Head
 from datashop_assets.classifier.model_card import model_card
 from datashop_assets.classifier.report import Report
 from datashop_assets.encoder_settings import EncoderSettings
@@ -49,7 +49,7 @@ def export(
     """
     directory.mkdir(parents=True, exist_ok=True)
     _write_pipeline(directory, encoder_dir, settings, head)
-    save_head(directory, head)
+    head.save(directory)
     native = why_not_native(encoder_dir, settings)
     if native is None:
         _write_native(directory / NATIVE_FOLDER, encoder_dir, settings, head)

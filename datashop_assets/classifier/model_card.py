@@ -11,6 +11,7 @@ from datashop_assets.rating.lens import Lens
 def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: str | None) -> str:
     """The README.md of the model folder. `native` is why there is no sequence-classification model, or None."""
     counts = report.counts
+    chosen = ", ".join(f"{name} = {value}" for name, value in report.chosen.items()) or "none were made"
     lines = [
         "---",
         "library_name: sentence-transformers",
@@ -52,8 +53,8 @@ def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: st
         "`head.safetensors` holds the head alone (`weight`, `bias`).",
         "",
         "## Quality",
-        f"Trained on {counts.train + counts.validation} rated texts ({counts.validation} of them chose the "
-        f"regularisation, l2 = {report.l2:g}), measured on {counts.held_out} held-out texts that are chosen by a hash "
+        f"Trained on {counts.train + counts.validation} rated texts ({counts.validation} of them for "
+        f"choices: {chosen}), measured on {counts.held_out} held-out texts that are chosen by a hash "
         f"of the text. {counts.without_score} rows without a score were left out, {counts.repeats} repeats of a text "
         "merged. The labels are a rater's judgements: agreement with them is not agreement with people.",
         "",

@@ -114,7 +114,7 @@ def produce_classifier(
     made = train(rows, vectors, lens, recipe, encoder.id, notes)
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name) / made.id
-        export(folder, encoder.local_directory(), encoder.settings, made.head, lens, made.report)
+        export(folder, encoder.local_directory(), encoder.settings, made.scorer, lens, made.report)
         made.held_out.write_parquet(folder / HELD_OUT_FILE)
         uri = models.put(f"classifiers/{lens.name}/{made.id}-{inputs}", folder)
     record = ClassifierRecord(

@@ -1,6 +1,6 @@
 """The report of a trained classifier: what stands beside the model and what the checks, plots and cards show.
 
-What belongs here: the frozen type and its JSON. What does not: how its figures are made (`metrics.py`, `train.py`).
+What belongs here: the frozen type and its JSON. What does not: how its figures are made (`metrics.py`, `measure.py`).
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,18 @@ from pydantic import TypeAdapter
 
 from datashop_assets.classifier.dataset import Counts
 from datashop_assets.classifier.metrics import Bin
+from datashop_assets.classifier.recipes import Step
 from datashop_assets.classifier.verdict import Verdict
 from datashop_assets.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A held-out figure over classifiers that differ in their seed alone: mean and standard deviation of `seeds`."""
+
+    mean: float
+    deviation: float
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,9 @@ class Report:
 
     `figures` are on the held-out rows, null where not defined (the notes say why); `mae_mean`, `mae_length` and
     `mae_gain_over_*` are the baselines. `confusion[i][j]` counts rows with rounded label low + i and rounded
-    prediction low + j. `validation_mae` is of each regularisation that was tried; `l2` is the one taken.
+    prediction low + j. `model` is the recipe's kind, `chosen` what it chose on validation rows and `log` the
+    measurements that chose it. `over_seeds` is empty where one seed was trained; a figure that is not defined for each
+    seed is null there.
     """
 
     classifier: str
@@ -31,10 +43,12 @@ class Report:
     low: int
     high: int
     positive_at: float
-    l2: float
-    validation_mae: dict[float, float]
+    model: str
+    chosen: dict[str, float | str]
+    log: tuple[Step, ...]
     counts: Counts
     figures: dict[str, Estimate | None]
+    over_seeds: dict[str, OverSeeds | None]
     notes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     reliability: tuple[Bin, ...]

@@ -12,7 +12,7 @@ TEACHING, BOILERPLATE = 4.0, 1.0
 
 
 def labelled_texts(each: int = 55, noise: float = 0.5, seed: int = 0) -> pl.DataFrame:
-    """Rows of id, text, text_sha, chars, score: pages of the language reference at about 4, licences at about 1.
+    """Rows of shard, id, text, text_sha, chars, score: pages of the language reference at about 4, licences at about 1.
 
     Pages and licences of similar length are taken, so that length does not give the source away.
     """
@@ -28,9 +28,9 @@ def labelled_texts(each: int = 55, noise: float = 0.5, seed: int = 0) -> pl.Data
         rows += [(text, score + float(random.normal(0, noise))) for text in chosen]
     return pl.DataFrame(
         [
-            (f"text-{row}", text, hashlib.sha256(text.encode()).hexdigest()[:32], len(text), score)
+            ("crawl-00001", f"text-{row}", text, hashlib.sha256(text.encode()).hexdigest()[:32], len(text), score)
             for row, (text, score) in enumerate(rows)
         ],
-        schema=["id", "text", "text_sha", "chars", "score"],
+        schema=["shard", "id", "text", "text_sha", "chars", "score"],
         orient="row",
     )

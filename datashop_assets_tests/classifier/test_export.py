@@ -65,7 +65,7 @@ def exported(real, embedded, tmp_path_factory):
         classifier = train(real, vectors, lens(), ClassifierRecipe(bootstrap=100), encoder.id)
         folder = tmp_path_factory.mktemp("model")
         written = export(
-            folder, encoder.local_directory(), encoder.settings, classifier.head, lens(), classifier.report
+            folder, encoder.local_directory(), encoder.settings, classifier.scorer, lens(), classifier.report
         )
         return encoder, vectors, classifier, written
 
@@ -77,11 +77,11 @@ def exported(real, embedded, tmp_path_factory):
 def test_a_stranger_gets_our_scores_from_the_folder(real, exported, tmp_path, pooling, normalize):
     encoder, vectors, classifier, written = exported(pooling, normalize)
     texts = real["text"].to_list()[::6]
-    ours = classifier.head.predict(encoder.encode(texts))
+    ours = classifier.scorer.predict(encoder.encode(texts))
     theirs = stranger(written.directory, PIPELINE, texts, tmp_path)
     assert np.abs(theirs - ours).max() < 1e-5
     # What the tables hold was computed from float16 vectors.
-    assert np.abs(classifier.head.predict(vectors[::6]) - theirs).max() < 1e-3
+    assert np.abs(classifier.scorer.predict(vectors[::6]) - theirs).max() < 1e-3
     if written.native is None:
         assert np.abs(stranger(written.directory, NATIVE, texts, tmp_path) - ours).max() < 1e-5
 
@@ -92,7 +92,7 @@ def test_the_folder_holds_everything_and_no_pickle(exported):
     files = {str(path.relative_to(written.directory)) for path in written.directory.rglob("*") if path.is_file()}
     assert {"modules.json", "model.safetensors", "head.safetensors", "report.json", "README.md"} <= files
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl", ".py"))]
-    assert np.array_equal(load_head(written.directory).weights, classifier.head.weights)
+    assert np.array_equal(load_head(written.directory).weights, classifier.scorer.weights)
     assert load_report(written.directory) == classifier.report
     card = (written.directory / "README.md").read_text()
     assert classifier.id in card

@@ -1,44 +1,36 @@
 import numpy as np
 import pytest
 
-from datashop_assets.classifier.head import Head, choose_l2, classifier_id, fit, load_head, save_head
+from datashop_assets.classifier.head import Head, classifier_id, load_head
+from datashop_assets.classifier.recipes import SCORER_FILE, load_scorer
 
 
-def linear(n: int, noise: float, seed: int = 0, dimension: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(seed)
-    weights = np.random.default_rng(99).normal(size=dimension)
-    features = random.normal(size=(n, dimension)).astype(np.float32)
-    return features, features @ weights + 7 + random.normal(0, noise, n)
-
-
-def test_a_linear_relation_with_an_offset_is_found():
-    head = fit(*linear(200, noise=0), l2=1e-6)
-    features, scores = linear(50, noise=0, seed=1)
-    assert head.predict(features) == pytest.approx(scores, abs=1e-3)
-
-
-def test_the_intercept_is_not_penalised():
-    features, scores = linear(200, noise=0)
-    centred = features - features.mean(axis=0)
-    assert fit(centred, scores, l2=1e9).predict(centred) == pytest.approx(np.full(200, scores.mean()), abs=1e-2)
-
-
-def test_noise_on_few_rows_asks_for_more_regularisation_than_clean_rows():
-    def best(noise: float) -> float:
-        mae = choose_l2(linear(20, noise), linear(200, noise, seed=1), (0.001, 1.0, 100.0))
-        return min(mae, key=lambda l2: mae[l2])
-
-    assert best(noise=0) == 0.001
-    assert best(noise=20) == 100.0
-
-
-def test_a_head_comes_back_from_its_file_unchanged(tmp_path):
-    head = fit(*linear(40, noise=1), l2=0.1)
-    save_head(tmp_path, head)
-    again = load_head(tmp_path)
+def test_a_head_comes_back_from_its_files_unchanged(tmp_path):
+    head = Head(np.random.default_rng(0).normal(size=16).astype(np.float32), 0.1)
+    head.save(tmp_path)
+    again = load_scorer(tmp_path)
+    assert again.form == "linear"
     assert np.array_equal(again.weights, head.weights)
-    assert again.bias == head.bias
+    assert again.bias == np.float32(head.bias)
     assert classifier_id("encoder", again) == classifier_id("encoder", head)
+
+
+def test_a_folder_with_a_head_and_no_description_is_linear(tmp_path):
+    head = Head(np.ones(3, np.float32), 2.0)
+    head.save(tmp_path)
+    (tmp_path / SCORER_FILE).unlink()
+    assert load_scorer(tmp_path).digest() == head.digest()
+
+
+def test_a_form_of_another_release_is_refused_by_name(tmp_path):
+    (tmp_path / SCORER_FILE).write_text('{"form": "oracle"}')
+    with pytest.raises(ValueError, match="'oracle'"):
+        load_scorer(tmp_path)
+
+
+def test_ids_of_linear_classifiers_never_change():
+    """Promotions and scores name them. Made by the first release."""
+    assert classifier_id("all-minilm", Head(np.array([0.5, -1.25, 3.0], np.float32), 2.5)) == "2c40511aef2d"
 
 
 def test_a_folder_without_a_head_is_named(tmp_path):

@@ -18,6 +18,7 @@ def made_up(n: int = 200, noise: float = 0.3) -> tuple[pl.DataFrame, np.ndarray]
     vectors = random.normal(size=(n, 8)).astype(np.float32)
     frame = pl.DataFrame(
         {
+            "shard": "crawl-00001",
             "id": [f"d{row}" for row in range(n)],
             "text_sha": [hashlib.sha256(str(row).encode()).hexdigest()[:32] for row in range(n)],
             "chars": random.integers(100, 9_999, n),
@@ -50,8 +51,9 @@ def test_the_report_survives_its_json_whole():
 
 def test_the_taken_regularisation_is_the_best_on_validation():
     report = trained().report
-    assert set(report.validation_mae) == set(RECIPE.l2)
-    assert report.validation_mae[report.l2] == min(report.validation_mae.values())
+    mae = {step.value: step.validation_mae for step in report.log}
+    assert set(mae) == set(RECIPE.model.l2)
+    assert mae[report.chosen["l2"]] == min(mae.values())
 
 
 def test_the_head_never_sees_the_held_out_scores():
@@ -71,7 +73,7 @@ def test_held_out_rows_carry_their_own_label_and_prediction():
     joined = classifier.held_out.join(frame.with_row_index("row"), on="id")
     assert joined.height == classifier.report.counts.held_out > 0
     assert joined["label"].to_list() == joined["score"].to_list()
-    predicted = classifier.head.predict(vectors[joined["row"].to_list()])
+    predicted = classifier.scorer.predict(vectors[joined["row"].to_list()])
     assert joined["prediction"].to_numpy() == pytest.approx(predicted, abs=1e-6)
 
 
@@ -86,7 +88,7 @@ def test_a_lens_whose_score_is_the_length_is_not_shown_to_need_the_encoder():
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        (lambda f, v: (f, v[:-1]), ValueError, "200 labelled rows but 199 vectors"),
+        (lambda f, v: (f, v[:-1]), ValueError, "200 labelled rows but 199 inputs"),
         (lambda f, v: (f, np.full_like(v, np.nan)), TrainingError, "not finite"),
         (lambda f, v: (f.clear(), v[:0]), TrainingError, "0 labelled rows"),
     ],

@@ -152,7 +152,7 @@ def moved(world: World, before: dict[str, int | None]) -> set[str]:
 
 def test_a_new_classifier_makes_scores_and_filtered_documents_anew_and_nothing_before_them(filtered: World) -> None:
     filtered.run("rate_documents", "teaching", config={"annotations": {"rater": "other"}})
-    filtered.change_project(lenses={"teaching": LENS | {"recipe": {"l2": [30.0]}}})
+    filtered.change_project(lenses={"teaching": LENS | {"recipe": {"model": {"kind": "linear", "l2": [30.0]}}}})
     before = filtered.table_versions()
     filtered.run("train_and_promote_classifier", "teaching")
     assert moved(filtered, before) == {"classifiers", "promotions"}
