@@ -1,6 +1,6 @@
 """What a project may say of its text encoder.
 
-What belongs here: the settings, checked and frozen. What does not: the encoder (`resources/encoders.py`).
+What belongs here: the settings, checked and frozen. What does not: the encoder (`resources/encoders/`).
 """
 
 from typing import Literal

@@ -1,6 +1,6 @@
 """Vectors of documents, and the bytes they are stored as.
 
-What belongs here: encoding a cell's texts, packing and unpacking. What does not: the encoder (`resources/encoders.py`),
+What belongs here: encoding a cell's texts, packing and unpacking. What does not: the encoder (`resources/encoders/`),
 reading tables (`inputs.py`).
 """
 

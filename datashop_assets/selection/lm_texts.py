@@ -22,7 +22,7 @@ Texts = Callable[[Sequence[int]], list[str]]
 
 # Documents tokenised at a time: as many tokens of a thousand-token bound take 8 MB.
 CHUNK = 2048
-# Padded tokens a batch where no logits are made, for a CPU: see resources/encoders.py.
+# Padded tokens a batch where no logits are made, for a CPU: see resources/encoders/batches.py.
 BATCH_TOKENS = 4096
 # Logits are the largest thing that a small model makes: 49,152 float32 a token of SmolLM2, so 1,365 tokens a batch.
 LOGITS_BYTES = 2**28

@@ -1,14 +1,11 @@
-"""Encoders: text to vector by a frozen transformer, and the scripted stand-in that tests use.
+"""Text to vector by a frozen transformer.
 
 What belongs here: loading an encoder, batching, pooling, its content id. What does not: how vectors are stored
 (`datashop_assets/embedding/embed.py`), what is learnt from them (`datashop_assets/classifier/`).
 """
 
-import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from numpy.typing import NDArray
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.lineage import content_id
 from resources import language_models
+from resources.encoders.local_files import encoder_folder, short_name
 from resources.language_models import ModelReferenceError
 
 # Padded tokens a batch. On a CPU larger batches fall out of the last-level cache: with length-sorted batches of 4k
@@ -50,17 +48,11 @@ class TransformerEncoder:
         settings = self.settings
         weights = language_models.content_id(settings.model)
         digits = content_id(weights, settings.pooling, settings.normalize, settings.max_tokens, length=8)
-        return f"{_name(settings.model)}-{settings.pooling}-{digits}"
+        return f"{short_name(settings.model)}-{settings.pooling}-{digits}"
 
     def local_directory(self) -> Path:
         """The folder with the encoder's config, tokenizer and weights. Raises ModelReferenceError."""
-        reference = self.settings.model
-        path = language_models.locate(reference)
-        if path is None:
-            path = _cached_snapshot(reference)
-        if not (path / "config.json").is_file():
-            raise ModelReferenceError(f"encoder {reference!r}: {path} holds no config.json, so it is no model folder")
-        return path
+        return encoder_folder(self.settings.model)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed the texts: float32 of shape [texts, dimension], in order. Long texts are cut at `max_tokens`."""
@@ -142,26 +134,6 @@ class TransformerEncoder:
         return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-@dataclass(frozen=True)
-class ScriptedEncoder:
-    """A stand-in without a model: hashed word counts, of unit length. Texts that share words are near."""
-
-    dimension: int = 64
-
-    @property
-    def id(self) -> str:
-        return f"scripted-{self.dimension}"
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors = np.zeros((len(texts), self.dimension), np.float32)
-        for row, text in enumerate(texts):
-            for word in re.findall(r"\w+", text.lower()) or [""]:
-                digest = hashlib.sha256(word.encode()).digest()
-                vectors[row, int.from_bytes(digest[:4], "little") % self.dimension] += 1
-        lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / lengths
-
-
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Rows in batches of equal-length neighbours, longest first; rows times longest stays within the budget."""
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
@@ -170,22 +142,3 @@ def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         size = max(1, budget // max(1, lengths[order[start]]))
         yield order[start : start + size]
         start += size
-
-
-def _name(reference: str) -> str:
-    """The last telling part of a reference, safe in a table's name."""
-    parts = [part for part in re.split(r"[/:]", reference) if part not in ("", "model", "package", ".", "..", "~")]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", parts[-1]) if parts else "encoder"
-
-
-def _cached_snapshot(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, ignore_patterns=["*.bin", "*.h5", "*.onnx", "*.msgpack", "*.ot"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise ModelReferenceError(
-            f"encoder {name!r} is no local folder and cannot be had from the hub: {error}; "
-            "set encoder.model to a local path, or run once with the network on"
-        ) from error
