@@ -179,6 +179,20 @@ class LanguageModels(Protocol):
         ...
 
 
+class ModelFiles(Protocol):
+    """Files of models that were made elsewhere."""
+
+    def folder(self, reference: str, revision: str | None = None) -> Path:
+        """The local folder of a model: of a path, of package:<module>/<folder>, or of a hub name at a revision.
+
+        Raises PermanentError naming the reference where it leads nowhere."""
+        ...
+
+    def file(self, reference: str, file: str | None = None, revision: str | None = None) -> Path:
+        """One local file: the reference itself, or of a hub name's repository the `file`. Raises as `folder` does."""
+        ...
+
+
 class Launcher(Protocol):
     """Runs a worker script in another process, environment or pod and waits for it."""
 

@@ -39,7 +39,7 @@ MAY_IMPORT_DAGSTER = {
 }
 HEAVY = {
     *("torch", "transformers", "vllm", "lm_eval", "sklearn", "datasets", "sentence_transformers", "matplotlib"),
-    *("scipy", "faiss", "peft"),
+    *("scipy", "faiss", "peft", "fasttext"),
 }
 # What the sensors and the schedule's daemon pay at every start.
 LONGEST_IMPORT_S = 10

@@ -21,6 +21,7 @@ from resources.lake import DeltaLake, local_path
 from resources.landing import FsspecLandingArea
 from resources.language_models import LanguageModels, content_id, model_directory
 from resources.launchers import SubprocessLauncher
+from resources.model_files import LocalAndHubFiles
 from resources.model_store import open_model_store
 from resources.object_store import probe_conditional_put
 from resources.raters import build_rater
@@ -150,6 +151,7 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
         "raters": raters,
         "staging": staging,
         "models": models,
+        "model_files": LocalAndHubFiles(),
         "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
         "releases": profile.releases,
         "summaries": profile.summaries,
