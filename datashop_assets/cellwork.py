@@ -6,7 +6,7 @@ own modules), how a version is made (`lineage.py`).
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -15,14 +15,24 @@ from datashop_assets.records import Cell, TableSpec
 from datashop_assets.seams import Lake
 
 
+class Frames(Protocol):
+    """A cell's rows that are more than memory should hold: frames, made as they are asked for, more than once."""
+
+    @property
+    def height(self) -> int: ...
+
+    def __iter__(self) -> Iterator[pl.DataFrame]: ...
+
+
 @dataclass(frozen=True)
 class Produced:
     """A cell's rows, without its partition values and version, and what people should know of it.
 
-    `version` is given where it is not the wanted one, because the cell is usable but not done: it stays stale.
+    Rows in several frames make a commit of their own. `version` is given where it is not the wanted one, because the
+    cell is usable but not done: it stays stale.
     """
 
-    rows: pl.DataFrame
+    rows: pl.DataFrame | Frames
     facts: Mapping[str, Any] = field(default_factory=dict)
     version: str | None = None
 
@@ -100,7 +110,7 @@ def refresh(
             batch.append((cell, produce(cell)))
         except tolerate as error:
             failures[cell] = error
-        if len(batch) >= batch_cells:
+        if len(batch) >= batch_cells or (batch and not isinstance(batch[-1][1].rows, pl.DataFrame)):
             yield from _commit(lake, target, wanted, batch, lineage)
             batch = []
     if batch:
@@ -118,11 +128,22 @@ def _commit(
 ) -> Iterator[Outcome]:
     made = [produced.version or wanted[cell] for cell, produced in batch]
     cells = [{**target.keys(cell), "version": version} for (cell, _), version in zip(batch, made, strict=True)]
-    frames = [
-        produced.rows.with_columns(**{name: pl.lit(value, pl.String) for name, value in address.items()})
-        for (_, produced), address in zip(batch, cells, strict=True)
-    ]
-    frame = pl.concat(frames).select(list(target.table.schema))
-    commit = lake.commit(target.table, frame, cells, lineage)
+    rows = _Rows(target.table, [(produced.rows, cell) for (_, produced), cell in zip(batch, cells, strict=True)])
+    whole = all(isinstance(produced.rows, pl.DataFrame) for _, produced in batch)
+    commit = lake.commit(target.table, pl.concat(rows) if whole else rows, cells, lineage)
     for (cell, produced), version in zip(batch, made, strict=True):
         yield Outcome(cell, version, produced.rows.height, False, commit.version, produced.facts)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of several cells, each with the partition values and the version of its cell, in the table's columns."""
+
+    table: TableSpec
+    cells: Sequence[tuple[pl.DataFrame | Frames, Mapping[str, str]]]
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        for rows, address in self.cells:
+            values = {name: pl.lit(value, pl.String) for name, value in address.items()}
+            for frame in [rows] if isinstance(rows, pl.DataFrame) else rows:
+                yield frame.with_columns(**values).select(list(self.table.schema))

@@ -27,7 +27,7 @@ from datashop_assets.graph import Graph
 from datashop_assets.lineage import EMBEDDING_RECIPE
 from datashop_assets.partitions import RANGES, SHARDS, cells_of
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS
-from datashop_assets.seams import Encoder, Lake
+from datashop_assets.seams import Encoder, Lake, Staging
 from resources.landing import LandingArea
 
 
@@ -59,9 +59,10 @@ def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lake: dg.ResourceParam[Lake],
         landing: dg.ResourceParam[LandingArea],
         encoder: dg.ResourceParam[Encoder],
+        staging: dg.ResourceParam[Staging],
     ) -> Iterator[dg.MaterializeResult]:
         asked = [key for key in (documents.key, embeddings.key) if key in context.selected_asset_keys]
-        _make(context, [key.to_user_string() for key in asked], graph, lake, landing, encoder)
+        _make(context, [key.to_user_string() for key in asked], graph, lake, landing, encoder, staging)
         yield from (dg.MaterializeResult(asset_key=key) for key in asked)
 
     return [parse_and_embed]
@@ -75,6 +76,7 @@ def _make(
     lake: Lake,
     landing: LandingArea,
     encoder: Encoder,
+    staging: Staging,
 ) -> None:
     cells = cells_of(context)
     with reported(context) as take:
@@ -83,7 +85,7 @@ def _make(
             take(parse_cells(lake, graph.project, cells, landing, _shown, lineage), "documents")
         if "embeddings" in asked:
             lineage = lineage_of(context, lake, DOCUMENTS, asset="embeddings")
-            take(embed_cells(lake, encoder, cells, context.log.info, lineage), "embeddings")
+            take(embed_cells(lake, encoder, cells, staging, context.log.info, lineage), "embeddings")
 
 
 def _shown(parsed: ParsedShard) -> dict[str, dg.MetadataValue]:

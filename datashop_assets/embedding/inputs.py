@@ -3,7 +3,7 @@
 What belongs here: the joins between `documents` and `embeddings`. What does not: encoding (`embed.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -60,6 +60,44 @@ def wanted_embeddings(lake: Lake, encoder: str, cells: Sequence[Cell]) -> dict[C
 def documents_of(lake: Lake, cell: Cell) -> pl.LazyFrame:
     """The cell's documents, in file and row order."""
     return lake.scan(DOCUMENTS, {"shard": [cell.shard]}).sort("file", "row")
+
+
+def document_places(lake: Lake, shard: str) -> pl.DataFrame:
+    """Where the shard's documents stand, in file and row order: position (from 0), file, row, chars. Reads no text."""
+    places = lake.scan(DOCUMENTS, {"shard": [shard]}).select("file", "row", "chars").sort("file", "row").collect()
+    return places.with_row_index("position").cast({"position": pl.Int64})
+
+
+def document_batches(
+    lake: Lake, shard: str, places: pl.DataFrame, *, rows: int = 1024, chars: int = 16_000_000
+) -> Iterator[pl.DataFrame]:
+    """The documents at these `document_places`, in their order, some at a time: position, id, text, text_sha.
+
+    A batch has at most so many rows, and so many characters unless one document has more, so that the memory it takes
+    does not depend on the size of the shard. Neighbours are read together: places with gaps make smaller batches.
+    """
+    documents = lake.scan(DOCUMENTS, {"shard": [shard]}).select("file", "row", "id", "text", "text_sha")
+    file, row = pl.col("file"), pl.col("row")
+    for part in _stretches(places, rows, chars):
+        first, last = part.row(0, named=True), part.row(-1, named=True)
+        after = (file > first["file"]) | ((file == first["file"]) & (row >= first["row"]))
+        before = (file < last["file"]) | ((file == last["file"]) & (row <= last["row"]))
+        read = documents.filter(after & before).sort("file", "row").collect()
+        yield read.select(part["position"], "id", "text", "text_sha")
+
+
+def _stretches(places: pl.DataFrame, rows: int, chars: int) -> Iterator[pl.DataFrame]:
+    """Consecutive positions, each stretch within both bounds."""
+    start, held = 0, 0
+    positions, lengths = places["position"].to_list(), places["chars"].to_list()
+    for index, length in enumerate(lengths):
+        full = index - start == rows or held + length > chars or positions[index] != positions[index - 1] + 1
+        if index > start and full:
+            yield places[start:index]
+            start, held = index, 0
+        held += length
+    if positions:
+        yield places[start:]
 
 
 def embeddings_of(lake: Lake, encoder: str, shards: Sequence[str]) -> tuple[pl.DataFrame, NDArray[np.float32]]:
