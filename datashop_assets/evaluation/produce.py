@@ -17,8 +17,9 @@ from datashop_assets.annealing.produce import AnnealedModel, Workshop
 from datashop_assets.evaluation.compare import RECIPE, Comparison, compare
 from datashop_assets.evaluation.results import ModelResults
 from datashop_assets.evaluation.slices import build_slices
-from datashop_assets.evaluation.tasks import mmlu_questions, tasks_id, write_tasks
+from datashop_assets.evaluation.tasks import tasks_id, write_tasks
 from datashop_assets.lineage import content_id
+from datashop_assets.mmlu import mmlu_questions
 from datashop_assets.project import EvaluationSettings
 from datashop_assets.records import EVAL_REPORTS
 from datashop_assets.seams import Lake

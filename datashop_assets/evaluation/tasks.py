@@ -1,26 +1,22 @@
 """Tasks for lm-eval from local files alone: multiple-choice questions and held-out perplexity.
 
-What belongs here: task definitions (YAML) and their data (JSON lines) in a work folder. What does not: running them
-(`harness.py`), choosing slice documents (`slices.py`).
+What belongs here: task definitions (YAML) and their data (JSON lines) in a work folder. What does not: the
+questions themselves (`mmlu.py`), running them (`harness.py`), choosing slice documents (`slices.py`).
 """
 
 import hashlib
-import importlib.util
 import json
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import yaml
 
-from datashop_assets.lineage import stable_fraction
+from datashop_assets.mmlu import LETTERS, Question
 
 MMLU_TASK = "mmlu_dev"
 SLICE_PREFIX = "slice_"
-MMLU_FILE = "tasks/mmlu/flan_cot_fewshot/_cot_prompts.json"
-LETTERS = "ABCD"
 
 # The harness's own zero-shot MMLU prompt, subject line included. The answers are single tokens, so that one forward
 # pass a question serves all four.
@@ -28,60 +24,6 @@ MMLU_PROMPT = (
     "The following are multiple choice questions (with answers) about {{subject}}.\n\n{{question}}\n"
     "A. {{choices[0]}}\nB. {{choices[1]}}\nC. {{choices[2]}}\nD. {{choices[3]}}\nAnswer:"
 )
-
-_QUESTION = re.compile(
-    r"Q: (?P<question>.+?)\s*\n\(A\) (?P<A>.+?)\s*\(B\) (?P<B>.+?)\s*\(C\) (?P<C>.+?)\s*\(D\) (?P<D>.+?)"
-    r"\nA: .*The answer is \((?P<answer>[A-D])\)",
-    re.DOTALL,
-)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A multiple-choice question; `answer` is the position of the right choice."""
-
-    id: str
-    subject: str
-    question: str
-    choices: tuple[str, ...]
-    answer: int
-
-
-def mmlu_questions(count: int | None, seed: int = 0) -> tuple[Question, ...]:
-    """MMLU development questions that lm-eval ships as worked examples, `count` of them by seeded hash (None: all).
-
-    Of the 282 examples of 57 subjects 281 have four options; the one with five is left out. A smaller count is a
-    part of a larger one. Raises FileNotFoundError where the installed lm-eval does not carry the file.
-    """
-    spec = importlib.util.find_spec("lm_eval")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("lm-eval is not installed; install datashop[evaluate]")
-    file = Path(spec.submodule_search_locations[0]) / MMLU_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"this lm-eval has no {MMLU_FILE}; install lm-eval==0.4.13 or set mmlu_questions: 0")
-    prompts: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    questions = [question for subject, prompt in prompts.items() for question in parse_prompt(subject, prompt)]
-    questions.sort(key=lambda question: stable_fraction(f"mmlu:{seed}:{question.id}"))
-    return tuple(questions[:count])
-
-
-def parse_prompt(subject: str, prompt: str) -> list[Question]:
-    """The four-option questions of one subject's worked examples."""
-    questions = []
-    for position, block in enumerate(re.split(r"\n\n(?=Q: )", prompt)[1:]):
-        match = _QUESTION.match(block)
-        if match is None or "(E)" in match["D"]:
-            continue
-        questions.append(
-            Question(
-                f"{subject}/{position}",
-                subject.replace("_", " "),
-                match["question"].strip(),
-                tuple(match[letter].strip() for letter in LETTERS),
-                LETTERS.index(match["answer"]),
-            )
-        )
-    return questions
 
 
 def write_tasks(folder: Path, questions: tuple[Question, ...], slices: pl.DataFrame) -> None:

@@ -9,7 +9,8 @@ import pytest
 from datashop_assets.evaluation.harness import evaluate, read_samples
 from datashop_assets.evaluation.results import ModelResults
 from datashop_assets.evaluation.slices import SLICE_SCHEMA
-from datashop_assets.evaluation.tasks import mmlu_questions, write_tasks
+from datashop_assets.evaluation.tasks import write_tasks
+from datashop_assets.mmlu import mmlu_questions
 from datashop_assets_tests.tiny_models import make_tiny_llama
 
 TEXTS = {"x": "the water of the river", "y": "and the sea {{ 1 + 1 }} — 漢字"}

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from datashop_assets.evaluation.slices import SLICE_SCHEMA
-from datashop_assets.evaluation.tasks import mmlu_questions, parse_prompt, task_names, tasks_id, write_tasks
+from datashop_assets.evaluation.tasks import task_names, tasks_id, write_tasks
+from datashop_assets.mmlu import mmlu_questions, parse_prompt
 
 SLICES = pl.DataFrame(
     {"slice": ["good", "good", "bad"], "id": ["1", "2", "3"], "text": ["a", "b {{x}}", "c"]}, schema=SLICE_SCHEMA

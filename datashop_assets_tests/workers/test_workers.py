@@ -14,7 +14,8 @@ from datashop_assets.annealing.packing import DocumentEncoder
 from datashop_assets.evaluation.compare import compare
 from datashop_assets.evaluation.results import ModelResults
 from datashop_assets.evaluation.slices import build_slices
-from datashop_assets.evaluation.tasks import mmlu_questions, write_tasks
+from datashop_assets.evaluation.tasks import write_tasks
+from datashop_assets.mmlu import mmlu_questions
 from datashop_assets.project import AnnealSettings, EvaluationSettings
 from datashop_assets_tests.tiny_models import make_tiny_llama
 from resources.launchers import SubprocessLauncher
