@@ -106,6 +106,18 @@ def embeddings_of(lake: Lake, encoder: str, shards: Sequence[str]) -> tuple[pl.D
     return rows.select("shard", "id"), unpack(rows["embedding"])
 
 
+def vector_batches(
+    lake: Lake, encoder: str, shard: str, rows: int = 65_536
+) -> Iterator[tuple[pl.Series, NDArray[np.float32]]]:
+    """Ids and vectors of a shard's documents, some at a time, so that memory does not depend on the shard's size.
+
+    Vectors are float32 of shape [at most `rows`, dimension], in the table's order.
+    """
+    stored = lake.scan(EMBEDDINGS.of(encoder), {"shard": [shard]}).select("id", "embedding")
+    for frame in stored.collect_batches(chunk_size=rows, lazy=True):
+        yield frame["id"], unpack(frame["embedding"])
+
+
 def current_embeddings(lake: Lake, encoder: str, shards: Sequence[str]) -> dict[str, str]:
     """The version of each shard's vectors. Raises MissingUpstreamError for shards that have none, or none of their
     documents as they are now."""

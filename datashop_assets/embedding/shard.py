@@ -85,11 +85,11 @@ def embed_shard(
     return EmbeddedShard(places.height, progress, pl.concat([pl.DataFrame(schema=schema), *unkept]))
 
 
-def progress_line(shard: str, done: int, total: int, seconds: float) -> str:
-    """How far it is, how fast, and how long it will still take at this rate."""
+def progress_line(shard: str, done: int, total: int, seconds: float, what: str = "embedded") -> str:
+    """How many documents are embedded, or `what` else, how fast, and how long it will still take at this rate."""
     rate = done / seconds if seconds else 0.0
     left = f", {_duration((total - done) / rate)} left" if rate and done < total else ""
-    return f"{shard}: {done:,} of {total:,} documents embedded, {rate:,.1f} documents/s{left}"
+    return f"{shard}: {done:,} of {total:,} documents {what}, {rate:,.1f} documents/s{left}"
 
 
 def _duration(seconds: float) -> str:

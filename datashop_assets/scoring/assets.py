@@ -14,13 +14,13 @@ from datashop_assets.asset_metadata import (
 )
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.head import Head, load_head
-from datashop_assets.embedding.inputs import embeddings_of, ready_cells
+from datashop_assets.embedding.inputs import ready_cells, vector_batches
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import SCORING_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
 from datashop_assets.plots import histogram
 from datashop_assets.records import EMBEDDINGS, SCORES, Cell
-from datashop_assets.scoring.score import ScoringError, score_cell
+from datashop_assets.scoring.score import ScoringError, score_batches
 from datashop_assets.scoring.state import require_scorer, scores_target, wanted_scores
 from datashop_assets.seams import Encoder, Lake, ModelStore
 
@@ -58,8 +58,7 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
                 head = load_head(models.fetch(classifier.uri))
 
                 def produce(cell: Cell, lens: str = lens, head: Head = head) -> Produced:
-                    ids, vectors = embeddings_of(lake, encoder.id, [cell.shard])
-                    rows = score_cell(ids["id"], vectors, head, graph.lenses[lens])
+                    rows = score_batches(vector_batches(lake, encoder.id, cell.shard), head, graph.lenses[lens])
                     shown = picture(histogram(rows["score"]), "scores")
                     return Produced(rows, {"mean score": rows["score"].mean(), "scores": shown})
 

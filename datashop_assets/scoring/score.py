@@ -4,7 +4,7 @@ What belongs here: applying a head. What does not: training it (`classifier/`), 
 The recipe number of a score's meaning is `lineage.SCORING_RECIPE`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,12 @@ def score_cell(ids: Sequence[str] | pl.Series, embeddings: NDArray[np.float32], 
         {"id": ids, "score": scores, "int_score": int_scores(scores, lens)},
         schema={"id": pl.String, "score": pl.Float32, "int_score": pl.Int8},
     )
+
+
+def score_batches(batches: Iterable[tuple[pl.Series, NDArray[np.float32]]], head: Head, lens: Lens) -> pl.DataFrame:
+    """`score_cell` of all batches of a shard's ids and vectors, one in memory at a time."""
+    nothing = score_cell([], np.empty((0, 0), np.float32), head, lens)
+    return pl.concat([nothing, *(score_cell(ids, vectors, head, lens) for ids, vectors in batches)])
 
 
 def histogram(int_score: pl.Series, lens: Lens) -> dict[int, int]:
