@@ -94,7 +94,8 @@ def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split
     targets = texts["target"].to_numpy().astype(np.float64)
     weights = texts["weight"].to_numpy().astype(np.float64)
     rest = np.flatnonzero(~held)
-    chosen = _stratified(int_scores(scores[rest], lens), recipe.validation_share, recipe.seed)
+    seed = recipe.seed if recipe.split_seed is None else recipe.split_seed
+    chosen = _stratified(int_scores(scores[rest], lens), recipe.validation_share, seed)
 
     def part(index: NDArray[np.int64]) -> Part:
         return Part(rows[index], scores[index], targets[index], weights[index])

@@ -43,7 +43,8 @@ class Head:
 
     def digest(self) -> str:
         """The values themselves, so that the ids of linear classifiers are what they always were."""
-        return (self.weights.astype("<f4").tobytes() + np.float32(self.bias).astype("<f4").tobytes()).hex()
+        values = np.append(self.weights, np.float32(self.bias)).astype("<f4")
+        return str(values.tobytes().hex())
 
 
 def classifier_id(encoder: str, scorer: Scorer) -> str:

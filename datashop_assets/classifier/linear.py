@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datashop_assets.classifier.head import Floats, Head
 from datashop_assets.classifier.recipes import Examples, Fit, Reads, Step
-from datashop_assets.classifier_settings import LinearSettings
+from datashop_assets.model_settings import LinearSettings
 from datashop_assets.rating.lens import Lens
 
 

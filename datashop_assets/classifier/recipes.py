@@ -21,24 +21,31 @@ Reads = Literal["vectors", "texts"]
 # In place of an encoder's id in the record of a classifier that reads texts: it needs no stored vectors.
 TEXT_ENCODER = "text"
 SCORER_FILE = "scorer.json"
+# Float32 vectors of shape [rows, dimension], or texts.
+Inputs = NDArray[np.float32] | Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
     """What a recipe learns from, row by row.
 
-    `inputs` are float32 vectors of shape [rows, dimension], or texts. `targets` are real-valued, on the lens's scale;
+    `targets` are real-valued, on the lens's scale;
     `weights` are 1 where nothing is known. `rated` are the scores as the rater gave them, on which choices are made:
     they differ from the targets where labels were corrected.
     """
 
-    inputs: NDArray[np.float32] | Sequence[str]
+    inputs: Inputs
     targets: NDArray[np.float64]
     weights: NDArray[np.float64]
     rated: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.targets)
+
+
+def chosen_rows(inputs: Inputs, rows: NDArray[np.int64]) -> Inputs:
+    """The inputs at these positions, which may repeat."""
+    return inputs[rows] if isinstance(inputs, np.ndarray) else [inputs[row] for row in rows]
 
 
 class Scorer(Protocol):
@@ -76,11 +83,13 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A trained scorer, what was `chosen` on validation rows, and the measurements that chose it (`log`)."""
+    """A trained scorer, what was `chosen` on validation rows, the measurements that chose it (`log`), and what a person
+    should know of the training (`notes`)."""
 
     scorer: Scorer
     chosen: Mapping[str, float | str] = field(default_factory=dict)
     log: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Recipe(Protocol):
@@ -93,13 +102,36 @@ class Recipe(Protocol):
         """Train on `train`, choose on `validation`; rows that a classifier is measured on are in neither."""
 
 
-def recipe_of(settings: ModelSettings) -> Recipe:
-    """The recipe that the settings ask for by their kind."""
+def recipe_of(settings: ModelSettings, others: Mapping[str, Examples] | None = None) -> Recipe:
+    """The recipe that the settings ask for by their kind.
+
+    `others` are the examples of other lenses by name, which `multi_lens` alone learns from.
+    """
     match settings.kind:
         case "linear":
             from datashop_assets.classifier.linear import LinearRecipe
 
             return LinearRecipe(settings)
+        case "pooler":
+            from datashop_assets.classifier.pooler import PoolerRecipe
+
+            return PoolerRecipe(settings)
+        case "ordinal":
+            from datashop_assets.classifier.ordinal import OrdinalRecipe
+
+            return OrdinalRecipe(settings)
+        case "softmax":
+            from datashop_assets.classifier.softmax import SoftmaxRecipe
+
+            return SoftmaxRecipe(settings)
+        case "multi_lens":
+            from datashop_assets.classifier.multi_lens import MultiLensRecipe
+
+            return MultiLensRecipe(settings, others or {})
+        case "fasttext":
+            from datashop_assets.classifier.fasttext import FastTextRecipe
+
+            return FastTextRecipe(settings)
 
 
 def load_scorer(directory: Path) -> Scorer:
@@ -113,6 +145,18 @@ def load_scorer(directory: Path) -> Scorer:
             from datashop_assets.classifier.head import load_head
 
             return load_head(directory)
+        case "pooler" | "ordinal" | "softmax" | "multi_lens":
+            from datashop_assets.classifier.layers import load_layers
+
+            return load_layers(directory)
+        case "fasttext":
+            from datashop_assets.classifier.fasttext_scorer import FastTextScorer
+
+            return FastTextScorer.load(directory)
+        case "fine_tuned":
+            from datashop_assets.classifier.sequence_classification import SequenceClassifier
+
+            return SequenceClassifier.load(directory)
     raise ValueError(f"{directory / SCORER_FILE} names the form {form!r}, which this release of datashop does not know")
 
 
