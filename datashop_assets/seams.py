@@ -193,6 +193,14 @@ class ModelFiles(Protocol):
         ...
 
 
+class Tokenizers(Protocol):
+    """The tokenizers of the project's language models, by reference; None stands for the one that is annealed."""
+
+    def tokenizer(self, reference: str | None = None) -> Any:
+        """The tokenizer, as transformers makes it; no model is loaded."""
+        ...
+
+
 class Launcher(Protocol):
     """Runs a worker script in another process, environment or pod and waits for it."""
 

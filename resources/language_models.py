@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,7 @@ class LanguageModels:
         self._default = default
         self._cache = cache
         self._kept: tuple[str, tuple[Any, Any]] | None = None
+        self._tokenizers: dict[str, Any] = {}
 
     def id(self, reference: str | None = None) -> str:
         """The model's content id. Raises ModelReferenceError."""
@@ -190,14 +191,17 @@ class LanguageModels:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens of the project's model each text has. Raises ModelReferenceError."""
-        return [len(ids) for ids in self._tokenizer(list(texts), verbose=False)["input_ids"]] if texts else []
+        return [len(ids) for ids in self.tokenizer()(list(texts), verbose=False)["input_ids"]] if texts else []
 
-    @cached_property
-    def _tokenizer(self) -> Any:
+    def tokenizer(self, reference: str | None = None) -> Any:
+        """The model's tokenizer; no model is loaded. Raises ModelReferenceError."""
         from transformers import AutoTokenizer
 
-        directory = str(model_directory(self._default, self._cache))
-        try:
-            return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise ModelReferenceError(f"the tokenizer of model {self._default!r} cannot be loaded: {error}") from error
+        name = reference or self._default
+        if name not in self._tokenizers:
+            try:
+                directory = str(model_directory(name, self._cache))
+                self._tokenizers[name] = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+            except (OSError, ValueError) as error:
+                raise ModelReferenceError(f"the tokenizer of model {name!r} cannot be loaded: {error}") from error
+        return self._tokenizers[name]

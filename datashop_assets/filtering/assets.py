@@ -37,7 +37,7 @@ from datashop_assets.partitions import (
 from datashop_assets.plots import histogram
 from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
 from datashop_assets.scoring.state import scores_target
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Lake, Tokenizers
 
 GROUP = "filtering"
 
@@ -139,10 +139,11 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         releases: dg.ResourceParam[Path],
+        language_models: dg.ResourceParam[Tokenizers],
     ) -> dg.MaterializeResult:
         lens = graph.lenses[context.partition_key]
         lineage = lineage_of(context, lake, DOCUMENTS, SCORES.of(lens.name), FILTERED.of(lens.name))
-        made = produce_release(lake, lens, graph.project, releases, lineage)
+        made = produce_release(lake, lens, graph.project, releases, language_models, lineage)
         if made.reused:
             context.log.info("release %s is already there: nothing to do", made.release)
         return dg.MaterializeResult(

@@ -1,21 +1,17 @@
 """The dataset card of a release: what it is, how it was made, how to check it, and what it does not promise.
 
-What belongs here: the facts that a release tells of itself, and the words around them. What does not: writing files
-(`release.py`).
+What belongs here: the words. What does not: the facts that they tell (`facts.py`), writing files (`release.py`).
 """
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import polars as pl
 import yaml
 
-from datashop_assets.estimate import Estimate
 from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.facts import Contents, ReleaseFacts, Tokenized
 from datashop_assets.filtering.licenses import license_header
-from datashop_assets.markdown import figures_table
-from datashop_assets.rating.lens import Lens
+from datashop_assets.release_settings import ReleaseSettings
 
 # The hub's size classes, each with the number of rows that it ends below.
 SIZES = {
@@ -34,63 +30,9 @@ SIZES = {
 DTYPES = {pl.String: "string", pl.Float32: "float32", pl.Int8: "int8"}
 
 
-@dataclass(frozen=True)
-class ReleaseFacts:
-    """What a release was cut from.
-
-    `release` is its content id, `rater` names the model whose ratings the classifier learnt, `quality` are the
-    classifier's held-out metrics, `tables` the version of each table that was read.
-    """
-
-    release: str
-    lens: Lens
-    cutoff: CutoffRecord
-    rater: str
-    quality: Mapping[str, Estimate]
-    tables: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What was written: the bytes of the text in UTF-8, documents by (source, licence) and by integer score.
-
-    A licence is null where it is unknown.
-    """
-
-    text_bytes: int
-    origins: Mapping[tuple[str, str | None], int]
-    int_scores: Mapping[int, int]
-
-    @property
-    def documents(self) -> int:
-        return sum(self.origins.values())
-
-    @property
-    def sources(self) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for (source, _), documents in self.origins.items():
-            counts[source] += documents
-        return counts
-
-    @property
-    def licenses(self) -> Counter[str | None]:
-        counts: Counter[str | None] = Counter()
-        for (_, licence), documents in self.origins.items():
-            counts[licence] += documents
-        return counts
-
-    def by_origin(self) -> list[tuple[tuple[str, str | None], int]]:
-        """`origins`, the largest source first, and in a source the most frequent licence."""
-        sources = self.sources
-
-        def rank(item: tuple[tuple[str, str | None], int]) -> tuple[int, str, int, bool, str]:
-            (source, licence), documents = item
-            return -sources[source], source, -documents, licence is None, licence or ""
-
-        return sorted(self.origins.items(), key=rank)
-
-
-def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
+def dataset_card(
+    facts: ReleaseFacts, contents: Contents, columns: Mapping[str, pl.DataType | type[pl.DataType]]
+) -> str:
     """The README.md of a release, with the header by which `datasets.load_dataset(<folder>)` finds the files."""
     lens, cutoff = facts.lens, facts.cutoff
     header = {
@@ -99,8 +41,7 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "task_categories": ["text-generation"],
         "size_categories": [_size(contents.documents)],
         "tags": ["datashop", lens.name],
-        # One format only: `datasets` reads all configs of a folder with the reader of the first.
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
+        **_loading(facts.settings, columns),
     }
     lines = [
         "---",
@@ -111,32 +52,21 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         f"{contents.documents:,} documents ({contents.text_bytes:,} bytes of text) that a classifier chose from "
         f"{cutoff.documents:,} scored ones through the lens `{lens.name}`: {lens.description}",
         "",
-        "```python",
-        "from datasets import load_dataset",
-        "",
-        'train = load_dataset("<this folder>", split="train")  # the same rows as jsonl: "<this folder>/jsonl"',
-        "```",
-        "",
-        "| column | meaning |",
-        "|---|---|",
-        "| id | of the document, unique within its shard |",
-        "| text | as it was read from the crawl, unchanged |",
-        "| source | where the document came from |",
-        "| license | of the document, as its crawl file states it; null where it is unknown |",
-        f"| score | the classifier's prediction on the scale {lens.low} to {lens.high}, real-valued, not clipped |",
-        "| int_score | the score rounded half to even and clipped to the scale |",
-        "| shard | the bundle of crawl files that it was read from |",
-        "",
+        *_rows(facts),
+        *([] if contents.tokenized is None else token_lines(contents.tokenized)),
         "## How it was made",
         f"1. The rater `{facts.rater}` judged a sample of the documents on a scale from {lens.low} to {lens.high}.",
         f"2. The classifier `{cutoff.classifier}` learnt to imitate it and scored {cutoff.documents:,} documents in "
         f"{len(cutoff.shards)} shards.",
         f"3. The cut-off `{cutoff.cutoff}` kept {_bounds(cutoff)}: {cutoff.kept_share:.2%} of them on the day it was "
         f"made. The policy was `{cutoff.policy}`.",
+        *_removed(contents),
         "",
         "How well the classifier imitates the rater, on texts that it was not trained on:",
         "",
-        figures_table(facts.quality),
+        "| metric | value | 95 % interval | n |",
+        "|---|---|---|---|",
+        *(f"| {name} | {e.value:.3f} | {e.interval} | {e.n} |" for name, e in facts.quality.items()),
         "",
         "## Sources and licences",
         *_origins(contents),
@@ -147,7 +77,8 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
         "",
         "## Check it",
         "`sha256sum -c SHA256SUMS` in this folder; `manifest.json` has every file's rows, bytes and checksum, and the "
-        "version of every table that the release was cut from.",
+        "version of every table that the release was cut from. Two releases with the same `content` there hold the "
+        "same data, byte for byte.",
         "",
         "## Limits",
         "- The ratings are a model's, and the classifier imitates them: agreement with either is not agreement with "
@@ -160,15 +91,108 @@ def dataset_card(facts: ReleaseFacts, contents: Contents) -> str:
     return "\n".join(lines) + "\n"
 
 
+def token_lines(tokenized: Tokenized) -> list[str]:
+    """What a reader needs to train on the token files."""
+    return [
+        "## Tokens",
+        f"`tokenized/` has {tokenized.tokens:,} tokens of the same documents in the same order, by the tokenizer of "
+        f"`{tokenized.tokenizer}` (id `{tokenized.tokenizer_id}`, {tokenized.vocabulary:,} tokens): end to end, token "
+        f"{tokenized.eos} (EOS) after every document and nothing between them, nothing padded or cut. Special tokens "
+        "that stand in a text are read as text. A sequence length is yours to choose; what is left at the end of a "
+        "file, less than one sequence, is yours to use or to leave.",
+        "",
+        "```python",
+        "from pathlib import Path",
+        "",
+        "import numpy as np",
+        "import polars as pl",
+        "",
+        "length = 2048",
+        'for file in sorted(Path("<this folder>", "tokenized").glob("*.bin")):',
+        f'    tokens = np.memmap(file, dtype="{tokenized.dtype}", mode="r")',
+        "    sequences = tokens[: len(tokens) // length * length].reshape(-1, length)  # documents packed end to end",
+        "    # shard, id, start (in tokens) and tokens of each document, for attention that stops at their bounds",
+        '    documents = pl.read_parquet(file.with_suffix(".documents.parquet"))',
+        "```",
+        "",
+        "`.bin` and `.idx` together are an indexed dataset of Megatron-LM, as NeMo and GPT-NeoX read it too: give them "
+        "the path without its ending.",
+        "",
+    ]
+
+
 def jsonl_card(facts: ReleaseFacts, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -> str:
-    """The README.md beside the jsonl files: the types of the columns, for `datasets.load_dataset(<folder>/jsonl)`.
+    """The README.md beside the jsonl files: the types of the columns, for `datasets.load_dataset(<folder>/jsonl)`."""
+    header = yaml.safe_dump(_features(columns), sort_keys=False).strip()
+    return f"---\n{header}\n---\nThe rows of release {facts.release} as jsonl, one object a line; see ../README.md.\n"
+
+
+def _features(columns: Mapping[str, pl.DataType | type[pl.DataType]]) -> dict[str, object]:
+    """The types of the columns of jsonl files.
 
     Without them `datasets` takes the types of the first rows for those of all: a licence that is unknown in the first
     10 MB could not be text later on.
     """
     features = [{"name": name, "dtype": DTYPES[dtype.base_type()]} for name, dtype in columns.items()]
-    header = yaml.safe_dump({"dataset_info": {"features": features}}, sort_keys=False).strip()
-    return f"---\n{header}\n---\nThe rows of release {facts.release} as jsonl, one object a line; see ../README.md.\n"
+    return {"dataset_info": {"features": features}}
+
+
+def _loading(settings: ReleaseSettings, columns: Mapping[str, pl.DataType | type[pl.DataType]]) -> dict[str, object]:
+    """The keys by which `datasets` finds the rows: one format only, as it reads all of a folder's configs alike."""
+
+    def files(pattern: str) -> dict[str, object]:
+        return {"configs": [{"config_name": "default", "data_files": [{"split": "train", "path": pattern}]}]}
+
+    if "parquet" in settings.formats:
+        return files("data/train-*.parquet")
+    if "jsonl" in settings.formats:
+        return {**_features(columns), **files("jsonl/train-*.jsonl.zst")}
+    return files("tokenized/train-*.documents.parquet")
+
+
+def _rows(facts: ReleaseFacts) -> list[str]:
+    """How the rows are loaded, and what their columns are; nothing where only tokens are written."""
+    lens, formats = facts.lens, facts.settings.formats
+    if "parquet" not in formats and "jsonl" not in formats:
+        return []
+    both = "parquet" in formats and "jsonl" in formats
+    lines = [
+        "```python",
+        "from datasets import load_dataset",
+        "",
+        'train = load_dataset("<this folder>", split="train")'
+        + ('  # the same rows as jsonl: "<this folder>/jsonl"' if both else ""),
+        "```",
+        "",
+    ]
+    if facts.settings.sort_by_score == "within_files":
+        lines += [
+            "In each file the best score comes first, so that a reader of the parquet files who asks for a least score "
+            "skips the row groups below it.",
+            "",
+        ]
+    return [
+        *lines,
+        "| column | meaning |",
+        "|---|---|",
+        "| id | of the document, unique within its shard |",
+        "| text | as it was read from the crawl, but for what is said below to be cut out |",
+        "| source | where the document came from |",
+        "| license | of the document, as its crawl file states it; null where it is unknown |",
+        f"| score | the classifier's prediction on the scale {lens.low} to {lens.high}, real-valued, not clipped |",
+        "| int_score | the score rounded half to even and clipped to the scale |",
+        "| shard | the bundle of crawl files that it was read from |",
+        "",
+    ]
+
+
+def _removed(contents: Contents) -> list[str]:
+    if not contents.characters_removed:
+        return ["4. Nothing was cut out of their texts."]
+    return [
+        f"4. {contents.characters_removed:,} characters were cut out of their texts: paragraphs that had stood in the "
+        "same document before."
+    ]
 
 
 def _origins(contents: Contents) -> list[str]:

@@ -5,7 +5,7 @@ What belongs here: which rows go in, and the refusal of a corpus that is not who
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +17,20 @@ from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier
 from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.registry import active_shards
-from datashop_assets.filtering.card import ReleaseFacts
+from datashop_assets.deduplication.inputs import rejection_versions, removed_spans
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.release import COLUMNS, FORMAT, ReleaseError, write_release
+from datashop_assets.filtering.facts import ReleaseFacts
+from datashop_assets.filtering.release import FORMAT, ReleaseError, first_rows, write_release
+from datashop_assets.filtering.spans import without_spans
 from datashop_assets.filtering.state import require_cutoff, wanted_filtered
+from datashop_assets.filtering.texts import KeptTexts
 from datashop_assets.lineage import inputs_version
 from datashop_assets.project import Project
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
-from datashop_assets.seams import Lake
+from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell
+from datashop_assets.release_settings import ReleaseSettings
+from datashop_assets.seams import Lake, Tokenizers
+from datashop_assets.tokens import TextTokenizer
 
 SAMPLE_ROWS = 5
 LOOKS = 5  # at tables that other runs may be writing
@@ -110,14 +115,28 @@ def filtered_cells(lake: Lake, cutoff: CutoffRecord, project: Project) -> dict[C
     return wanted
 
 
-def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, lineage: Mapping[str, Any]) -> Release:
+def produce_release(
+    lake: Lake, lens: Lens, project: Project, releases: Path, tokenizers: Tokenizers, lineage: Mapping[str, Any]
+) -> Release:
     """Write the lens's release into a folder below `releases` and record it; or return the one that is there.
 
-    The tables are read at the versions that they have now, which the manifest names. Raises ReleaseError.
+    The tables are read at the versions that they have now, which the manifest names. `tokenizers` is asked only where
+    the project file asks for token files. Raises ReleaseError.
     """
+    settings = project.lenses[lens.name].release
     corpus = filtered_corpus(lake, lens.name, project)
     cutoff, cells, versions = corpus.cutoff, corpus.cells, corpus.tables
-    release = inputs_version({cell.shard: version for cell, version in cells.items()}, FORMAT, lens.name)
+    tokenizer = _tokenizer(settings, project, tokenizers)
+    shards = [cell.shard for cell in cells]
+    removals = _removals(lake, project, shards)
+    release = inputs_version(
+        {cell.shard: version for cell, version in cells.items()},
+        FORMAT,
+        lens.name,
+        settings.version,
+        tokenizer.id if tokenizer else None,
+        removals,
+    )
     classifier = find_classifier(lake, lens.name, cutoff.classifier)
     rater = classifier.rater or "not recorded"
     figures = Report.from_json(classifier.metrics).figures
@@ -128,9 +147,12 @@ def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, li
         rater=rater,
         quality={name: figure for name, figure in figures.items() if figure is not None},
         tables=versions,
+        settings=settings,
     )
-    batches = (kept_rows(lake, cutoff, cell.shard, versions) for cell in cells)
-    info = write_release(releases / lens.name / release, (rows for rows in batches if rows.height), facts)
+    texts: Iterable[pl.DataFrame] = KeptTexts(lake, cutoff, shards, versions, settings.row_group_rows)
+    if removals:
+        texts = _cut(lake, project, texts, removals)
+    info = write_release(releases / lens.name / release, texts, facts, tokenizer)
     known = lake.scan(RELEASES).filter(pl.col("release") == release).collect()
     if known.is_empty():
         row = {
@@ -154,7 +176,7 @@ def produce_release(lake: Lake, lens: Lens, project: Project, releases: Path, li
         pl.DataFrame(sorted(info.sources.items()), schema=["source", "documents"], orient="row"),
         _by_license(info.licenses),
         info.licenses.get(None, 0),
-        pl.scan_parquet(info.directory / "data" / "*.parquet").head(SAMPLE_ROWS).collect(),
+        first_rows(info.directory, SAMPLE_ROWS),
         info.reused and not known.is_empty(),
     )
 
@@ -173,13 +195,26 @@ def _by_license(counts: Mapping[str | None, int]) -> pl.DataFrame:
     )
 
 
-def kept_rows(lake: Lake, cutoff: CutoffRecord, shard: str, versions: Mapping[str, int]) -> pl.DataFrame:
-    """The shard's kept documents with their scores, in the documents' order: the columns of `release.COLUMNS`."""
+def _tokenizer(settings: ReleaseSettings, project: Project, tokenizers: Tokenizers) -> TextTokenizer | None:
+    if "tokenized" not in settings.formats:
+        return None
+    return TextTokenizer(settings.tokenizer or project.anneal.model, tokenizers.tokenizer(settings.tokenizer))
 
-    def rows(table: TableSpec, **where: list[str]) -> pl.LazyFrame:
-        return lake.scan(table, {"shard": [shard], **where}, versions[table.name])
 
-    kept = rows(FILTERED.of(cutoff.lens)).filter("kept").select("id")
-    scores = rows(SCORES.of(cutoff.lens), classifier=[cutoff.classifier]).select("id", "score", "int_score")
-    documents = rows(DOCUMENTS).sort("file", "row").join(kept, on="id", how="semi", maintain_order="left")
-    return documents.join(scores, on="id", how="left", maintain_order="left").select(list(COLUMNS)).collect()
+def _removals(lake: Lake, project: Project, shards: Sequence[str]) -> dict[str, str]:
+    """The version of what is cut out of each shard's texts; none where the project file does not ask for it."""
+    if project.deduplication.paragraphs is None:
+        return {}
+    return rejection_versions(lake, project.deduplication, shards)
+
+
+def _cut(
+    lake: Lake, project: Project, texts: Iterable[pl.DataFrame], removals: Mapping[str, str]
+) -> Iterator[pl.DataFrame]:
+    """The texts without repeated paragraphs. Raises ReleaseError where other runs changed what is cut out meanwhile."""
+    yield from without_spans(texts, lambda shard: removed_spans(lake, project.deduplication, shard))
+    if _removals(lake, project, list(removals)) != removals:
+        raise ReleaseError(
+            "what deduplication cuts out was made anew while the release was written; materialize `release` again when "
+            "other runs are done"
+        )

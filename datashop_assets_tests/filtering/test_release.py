@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,16 +16,18 @@ import yaml
 import zstandard
 
 from datashop_assets.estimate import Estimate
-from datashop_assets.filtering.card import ReleaseFacts
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.release import COLUMNS, ReleaseError, verify_release, write_release
+from datashop_assets.filtering.facts import ReleaseFacts
+from datashop_assets.filtering.formats import COLUMNS
+from datashop_assets.filtering.release import ReleaseError, verify_release, write_release
 from datashop_assets.rating.lens import Lens
+from datashop_assets.release_settings import ReleaseSettings
 
 # Text that breaks careless writers: line and paragraph separators, quotes, a null, a lone BOM, braces, emoji.
 AWKWARD = 'line\nand\r\n"quote" \\ \u2028 \u2029 \x00 \ufeff {x} 😀 é'
 
 
-def facts(release: str = "0123456789abcdef") -> ReleaseFacts:
+def facts(release: str = "0123456789abcdef", **settings: Any) -> ReleaseFacts:
     lens = Lens(
         "teaching", "Teaching value", "does it teach? {yes} | no", 0, 5, 3, 4000, "s", "p {{ document }}", exemplars=()
     )
@@ -48,6 +51,7 @@ def facts(release: str = "0123456789abcdef") -> ReleaseFacts:
         rater="embedded (model)",
         quality={"spearman": Estimate(0.71, 0.62, 0.79, 412)},
         tables={"documents": 4, "scores/teaching": 2},
+        settings=ReleaseSettings(**settings),
     )
 
 
@@ -88,7 +92,7 @@ def test_both_formats_hold_every_row_in_order(tmp_path: Path) -> None:
 
 
 def test_files_roll_by_size_and_the_manifest_counts_them(tmp_path: Path) -> None:
-    info = write_release(tmp_path / "r", batches(), facts(), file_bytes=1)
+    info = write_release(tmp_path / "r", batches(), facts(file_bytes=1))
     names = sorted(p.name for p in (tmp_path / "r/data").iterdir())
     assert names == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
     assert {f["path"]: f["rows"] for f in info.manifest["files"] if "rows" in f} == {
@@ -110,13 +114,13 @@ def test_only_one_batch_is_asked_for_at_a_time(tmp_path: Path) -> None:
             seen.append(sum(1 for _ in partial.rglob("*.parquet")))
             yield batch(shard, 3)
 
-    write_release(tmp_path / "r", watched(), facts(), file_bytes=1)
+    write_release(tmp_path / "r", watched(), facts(file_bytes=1))
     assert seen == [0, 1]
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_release(tmp_path / name, batches(), facts(), file_bytes=1)
+        write_release(tmp_path / name, batches(), facts(file_bytes=1))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -294,7 +298,7 @@ def test_only_a_release_whose_every_document_has_one_licence_is_said_to_have_it(
 def test_it_loads_with_datasets(tmp_path: Path, folder: str) -> None:
     import datasets
 
-    write_release(tmp_path / "r", batches(), facts(), file_bytes=1)
+    write_release(tmp_path / "r", batches(), facts(file_bytes=1))
     loaded = datasets.load_dataset(str(tmp_path / folder), cache_dir=str(tmp_path / "cache"))
     assert list(loaded) == ["train"]
     train = loaded["train"]
@@ -327,7 +331,7 @@ def test_it_loads_with_datasets_where_the_first_file_knows_no_licence(
     import datasets
 
     shards = [licensed("crawl-0", 3, None), licensed("crawl-1", 3, second)]
-    write_release(tmp_path / "r", shards, facts(), file_bytes=1)
+    write_release(tmp_path / "r", shards, facts(file_bytes=1))
     train = datasets.load_dataset(str(tmp_path / folder), cache_dir=str(tmp_path / "cache"), split="train")
     assert train["license"][:] == [None] * 3 + [second] * 3
     assert train.features["license"].dtype == "string"
