@@ -13,7 +13,7 @@ from datashop_assets.asset_metadata import (
     table_metadata,
 )
 from datashop_assets.cellwork import Produced, Target, refresh
-from datashop_assets.classifier.head import Head, load_head
+from datashop_assets.classifier.recipes import Scorer, load_scorer
 from datashop_assets.embedding.inputs import ready_cells, vector_batches
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import SCORING_RECIPE
@@ -55,9 +55,9 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         with reported(context) as take:
             for lens, cells in cells_by_lens(context).items():
                 classifier = require_scorer(lake, lens, encoder.id)
-                head = load_head(models.fetch(classifier.uri))
+                head = load_scorer(models.fetch(classifier.uri))
 
-                def produce(cell: Cell, lens: str = lens, head: Head = head) -> Produced:
+                def produce(cell: Cell, lens: str = lens, head: Scorer = head) -> Produced:
                     rows = score_batches(vector_batches(lake, encoder.id, cell.shard), head, graph.lenses[lens])
                     shown = picture(histogram(rows["score"]), "scores")
                     return Produced(rows, {"mean score": rows["score"].mean(), "scores": shown})

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.classifier.head import Head, int_scores
+from datashop_assets.classifier.head import int_scores
+from datashop_assets.classifier.recipes import Scorer
 from datashop_assets.rating.lens import Lens
 
 
@@ -18,7 +19,9 @@ class ScoringError(ValueError):
     """Documents that cannot be scored; the message names them and the mend."""
 
 
-def score_cell(ids: Sequence[str] | pl.Series, embeddings: NDArray[np.float32], head: Head, lens: Lens) -> pl.DataFrame:
+def score_cell(
+    ids: Sequence[str] | pl.Series, embeddings: NDArray[np.float32], head: Scorer, lens: Lens
+) -> pl.DataFrame:
     """One row a document, in order: id, score (float32, real-valued), int_score (int8, rounded and clipped).
 
     `embeddings` are float32 of shape [documents, dimension]. Raises ScoringError where a score is not finite.
@@ -35,7 +38,7 @@ def score_cell(ids: Sequence[str] | pl.Series, embeddings: NDArray[np.float32], 
     )
 
 
-def score_batches(batches: Iterable[tuple[pl.Series, NDArray[np.float32]]], head: Head, lens: Lens) -> pl.DataFrame:
+def score_batches(batches: Iterable[tuple[pl.Series, NDArray[np.float32]]], head: Scorer, lens: Lens) -> pl.DataFrame:
     """`score_cell` of all batches of a shard's ids and vectors, one in memory at a time."""
     nothing = score_cell([], np.empty((0, 0), np.float32), head, lens)
     return pl.concat([nothing, *(score_cell(ids, vectors, head, lens) for ids, vectors in batches)])
