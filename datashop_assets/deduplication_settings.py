@@ -4,6 +4,8 @@ What belongs here: the settings, checked and frozen; all of it is off by default
 deduplication stage).
 """
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from datashop_assets.settings import Settings
@@ -26,7 +28,10 @@ class NearDuplicateSettings(Settings):
 class RepeatedParagraphSettings(Settings):
     """Paragraphs that stand more than once in one document: all but the first are cut out of a release."""
 
-    shortest: int = Field(20, ge=1, description="characters; shorter ones (headings, separators) may repeat")
+    separator: Literal["blank_line", "line"] = Field(
+        "blank_line", description="what ends a paragraph; in code and verse lines repeat by right"
+    )
+    shortest: int = Field(8, ge=1, description="words; shorter ones (headings, rulers, directives) may repeat")
     most_removed: float = Field(
         0.5, gt=0, le=1, description="share of a document's characters; where more would go, the document is rejected"
     )
@@ -65,7 +70,7 @@ class ContaminationSettings(Settings):
 class DeduplicationSettings(Settings):
     """Which documents, and which parts of them, are left out whatever their score; nothing by default."""
 
-    exact: bool = Field(False, description="reject a document whose text an earlier document of another shard has")
+    exact: bool = Field(False, description="reject a document whose text an earlier document has")
     near: NearDuplicateSettings | None = Field(None, description="reject near duplicates of earlier documents")
     paragraphs: RepeatedParagraphSettings | None = Field(None, description="cut repeated paragraphs out of releases")
     contamination: ContaminationSettings | None = Field(

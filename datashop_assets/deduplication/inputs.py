@@ -17,10 +17,11 @@ from datashop_assets.deduplication.tables import (
     Rejection,
     Removal,
 )
+from datashop_assets.deduplication.versions import own_part, own_version
 from datashop_assets.deduplication_settings import DeduplicationSettings
-from datashop_assets.embedding.inputs import MissingUpstreamError
+from datashop_assets.embedding.inputs import MissingUpstreamError, versions
 from datashop_assets.lineage import content_id
-from datashop_assets.records import Cell, TableSpec
+from datashop_assets.records import DOCUMENTS, Cell, TableSpec
 from datashop_assets.seams import Lake
 
 REJECTED_SCHEMA = {"id": pl.String, "reason": pl.String}
@@ -40,20 +41,32 @@ def judging_tables(settings: DeduplicationSettings) -> tuple[TableSpec, ...]:
 def rejection_versions(lake: Lake, settings: DeduplicationSettings, shards: Sequence[str]) -> dict[str, str]:
     """The version of each shard's answers below: equal versions, equal answers; "" where all settings are off.
 
-    Raises MissingUpstreamError naming the asset and the shards that it has nothing for.
+    Raises MissingUpstreamError naming the asset and the shards that it has no answer for, or one about other documents
+    or by other settings than there are now. What the documents were compared with may have changed since: a new run of
+    the asset then gives another version.
     """
+    tables = judging_tables(settings)
+    if not tables:
+        return dict.fromkeys(shards, "")
     cells = [Cell(shard) for shard in shards]
-    known = {table.name: have(lake, Target(table), cells) for table in judging_tables(settings)}
-    for asset, there in known.items():
-        missing = [cell.shard for cell in cells if there.get(cell, (None, 0))[0] is None]
+    documents = versions(lake, Target(DOCUMENTS), cells, "documents")
+    answers: dict[Cell, dict[str, str]] = {cell: {} for cell in cells}
+    for table in tables:
+        known = have(lake, Target(table), cells)
+        there = {cell: str(known[cell][0]) if cell in known else "" for cell in cells}
+        missing = [
+            cell.shard
+            for cell, version in there.items()
+            if own_part(version) != own_version(table, documents[cell], settings)
+        ]
         if missing:
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise MissingUpstreamError(f"materialize `{asset}` first: it has nothing for {shown}")
-    if not known:
-        return dict.fromkeys(shards, "")
-    return {
-        cell.shard: content_id("rejections", {name: there[cell][0] for name, there in known.items()}) for cell in cells
-    }
+            raise MissingUpstreamError(
+                f"materialize `{table.name}` first: it has nothing of the documents as they are now for {shown}"
+            )
+        for cell, version in there.items():
+            answers[cell][table.name] = version
+    return {cell.shard: content_id("rejections", versions_of) for cell, versions_of in answers.items()}
 
 
 def rejected_documents(lake: Lake, settings: DeduplicationSettings, shard: str) -> pl.DataFrame:
