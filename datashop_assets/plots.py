@@ -1,6 +1,7 @@
 """Pictures for people: small PNGs of classifiers, scores and training runs, in one style.
 
-What belongs here: drawing. What does not: computing what is drawn (the stages), attaching it (`asset_metadata.py`).
+What belongs here: drawing. What does not: computing what is drawn (the stages), attaching it (`asset_metadata.py`),
+pictures of a quality report (`quality_plots.py`).
 Every function returns PNG bytes of about 480 by 320 pixels (a list of many bars is higher), below 40 kB, because
 metadata keeps them for ever.
 """
@@ -81,7 +82,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], low: int, title: str = "He
         axes.grid(False)
         axes.set(xlabel="prediction, rounded", ylabel="label, rounded", title=title)
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def reliability(bins: Iterable[ReliabilityBin], low: float, high: float, title: str = "Calibration") -> bytes:
@@ -100,7 +101,7 @@ def reliability(bins: Iterable[ReliabilityBin], low: float, high: float, title: 
         axes.set(xlabel="mean prediction", ylabel="mean label", title=title)
         axes.legend(loc="upper left")
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def predicted_vs_label(
@@ -113,7 +114,7 @@ def predicted_vs_label(
         axes.scatter(labels, predictions, s=14, color=BLUE, alpha=0.45, linewidths=0)
         axes.set(xlabel="label", ylabel="prediction", title=f"{title} (n={len(labels)})")
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def histogram(
@@ -161,7 +162,7 @@ def histograms(
         if several or lines:
             axes.legend(*_legend(axes, skip_unnamed=not several), loc="best")
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]], title: str = "Training loss") -> bytes:
@@ -175,7 +176,7 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]], title: str 
         if curves:
             axes.legend(loc="best")
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def comparison_chart(
@@ -205,7 +206,7 @@ def comparison_chart(
         axes.set_xlabel(xlabel, size=8)
         axes.set_title(title)
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def share_bars(shares: Mapping[str, Share], title: str, xlabel: str = "share of documents, 95 % interval") -> bytes:
@@ -217,14 +218,14 @@ def share_bars(shares: Mapping[str, Share], title: str, xlabel: str = "share of 
             axes.plot([bar.low, bar.high], [row, row], color="#222222", linewidth=1, solid_capstyle="butt")
         if not shares:
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=GREY, transform=axes.transAxes)
-        _rows(axes, shares)
+        named_rows(axes, shares)
         axes.set_ylim(max(4, len(shares)) - 0.5, -0.5)  # a few bars stay bars
         axes.set_xlim(0, min(1.0, 1.05 * max((bar.high for bar in shares.values()), default=1.0)))
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.grid(axis="y", visible=False)
         axes.set(xlabel=xlabel, title=title)
 
-    return _picture(draw, rows=len(shares))
+    return rendered(draw, rows=len(shares))
 
 
 def share_map(
@@ -243,11 +244,11 @@ def share_map(
                 colour = "white" if shades[row][column] > 0.5 * darkest else "#222222"
                 axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
         axes.set_xticks(range(len(groups)), [_short(group) for group in groups], size=8, rotation=20, ha="right")
-        _rows(axes, labels)
+        named_rows(axes, labels)
         axes.grid(False)
         axes.set_title(title)
 
-    return _picture(draw, rows=len(labels))
+    return rendered(draw, rows=len(labels))
 
 
 def side_by_side(
@@ -266,7 +267,7 @@ def side_by_side(
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         axes.legend(loc="best")
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def named_points(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, title: str) -> bytes:
@@ -281,7 +282,7 @@ def named_points(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel:
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
-    return _picture(draw)
+    return rendered(draw)
 
 
 def markdown_image(png: bytes, alt: str) -> str:
@@ -304,15 +305,18 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-def _rows(axes: Any, names: Iterable[str]) -> None:
+def named_rows(axes: Any, names: Iterable[str]) -> None:
     """Names down the left side, the first one on top."""
     shown = [_short(name) for name in names]
     axes.set_yticks(range(len(shown)), shown, size=8)
     axes.set_ylim(max(1, len(shown)) - 0.5, -0.5)
 
 
-def _picture(draw: Any, rows: int = 0) -> bytes:
-    """The PNG; `rows` that stand one below the other make it higher where they need it."""
+def rendered(draw: Any, rows: int = 0, shaded: bool = False) -> bytes:
+    """The PNG of what `draw` draws into axes.
+
+    `rows` that stand one below the other make it higher where they need it; `shaded` pictures need fewer colours.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -322,7 +326,7 @@ def _picture(draw: Any, rows: int = 0) -> bytes:
         draw(figure.add_subplot())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
-    return _fewer_colours(buffer) if rows else buffer.getvalue()
+    return _fewer_colours(buffer) if rows or shaded else buffer.getvalue()
 
 
 def _fewer_colours(png: io.BytesIO) -> bytes:

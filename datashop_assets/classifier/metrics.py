@@ -7,7 +7,7 @@ Classes are scores rounded half to even and clipped to the scale; a row is posit
 the lens's `positive_at`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +92,9 @@ def spearman(labels: Floats, predictions: Floats) -> float:
 
     if np.ptp(labels) == 0 or np.ptp(predictions) == 0:
         return UNDEFINED
-    return float(np.corrcoef(rankdata(labels), rankdata(predictions))[0, 1])
+    middle = (len(labels) + 1) / 2  # the mean of the ranks, ties or not
+    first, second = rankdata(labels) - middle, rankdata(predictions) - middle
+    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
 
 
 def auc(positive: NDArray[np.bool_], predictions: Floats) -> float:
@@ -130,27 +132,42 @@ def bootstrap(
     """
     every = np.arange(n)
     values = {name: metric(every) for name, metric in functions.items()}
-    random = np.random.default_rng(seed)
     drawn: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(resamples):
-        rows = random.integers(0, n, n)
+    for rows in resampled(n, resamples, seed):
         for name, metric in functions.items():
             drawn[name].append(metric(rows))
     estimates: dict[str, Estimate | None] = {}
     notes: list[str] = []
     for name, value in values.items():
-        if np.isnan(value):
-            estimates[name] = None
+        estimate = estimates[name] = estimate_of(value, np.asarray(drawn[name]), n)
+        if estimate is None:
             notes.append(f"{name} is not defined on these {n} rows (one class or one value only)")
             continue
         undefined = int(np.isnan(drawn[name]).sum())
         if undefined:
             notes.append(f"{name} is not defined on {undefined} of {resamples} resamples; its interval is of the rest")
-        low, high = (float(bound) for bound in np.nanpercentile(drawn[name], [2.5, 97.5]))
-        if low == high:
+        if estimate.low == estimate.high:
             notes.append(f"{name} is the same on every resample; resampling {n} rows cannot show how sure it is")
-        estimates[name] = Estimate(value, low, high, n)
     return estimates, tuple(notes)
+
+
+def resampled(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Positions of n rows drawn from n with replacement, `resamples` times; the same seed gives the same draws."""
+    random = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield random.integers(0, n, n)
+
+
+def estimate_of(value: float, drawn: NDArray[np.float64], n: int) -> Estimate | None:
+    """A figure with the 95 % percentile interval of its values on resamples; null where it is not defined (NaN).
+
+    Resamples on which it is not defined do not count; where none is left, the interval has no width: it is not known.
+    """
+    if np.isnan(value):
+        return None
+    defined = drawn[~np.isnan(drawn)]
+    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (value, value)
+    return Estimate(float(value), float(low), float(high), n)
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -3,14 +3,20 @@
 What belongs here: the frozen type and its JSON. What does not: how its figures are made (`metrics.py`, `measure.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from pydantic import TypeAdapter
 
+from datashop_assets.classifier.ceiling import Ceiling
+from datashop_assets.classifier.comparison import Comparison
 from datashop_assets.classifier.dataset import Counts
+from datashop_assets.classifier.learning_curve import LearningCurve
 from datashop_assets.classifier.metrics import Bin
+from datashop_assets.classifier.recalibration import Reliability
 from datashop_assets.classifier.recipes import Step
+from datashop_assets.classifier.slices import CostOfCutting, Slice
+from datashop_assets.classifier.thresholds import ThresholdPoint
 from datashop_assets.classifier.verdict import Verdict
 from datashop_assets.estimate import Estimate
 
@@ -25,6 +31,24 @@ class OverSeeds:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What the figures depend on, and what more labels, a threshold or a calibration would bring; all on held-out rows.
+
+    `calibration` is empty and `learning_curve` null where the project file asks for none; the `notes` say what else is
+    not known, and why.
+    """
+
+    slices: tuple[Slice, ...]
+    cost_of_cutting: CostOfCutting
+    learning_curve: LearningCurve | None
+    thresholds: tuple[ThresholdPoint, ...]
+    calibration: tuple[Reliability, ...]
+    comparison: Comparison
+    ceiling: Ceiling
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything measured of one classifier.
 
@@ -32,7 +56,8 @@ class Report:
     `mae_gain_over_*` are the baselines. `confusion[i][j]` counts rows with rounded label low + i and rounded
     prediction low + j. `model` is the recipe's kind, `chosen` what it chose on validation rows and `log` the
     measurements that chose it. `over_seeds` is empty where one seed was trained; a figure that is not defined for each
-    seed is null there.
+    seed is null there. `quality` and `held_out_share` are null in reports from before there was a second half, and
+    after `measure`, which makes the first (`quality.py`).
     """
 
     classifier: str
@@ -43,16 +68,18 @@ class Report:
     low: int
     high: int
     positive_at: float
-    model: str
-    chosen: dict[str, float | str]
-    log: tuple[Step, ...]
     counts: Counts
     figures: dict[str, Estimate | None]
-    over_seeds: dict[str, OverSeeds | None]
     notes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     reliability: tuple[Bin, ...]
     verdict: Verdict
+    model: str = "linear"
+    chosen: dict[str, float | str] = field(default_factory=dict)
+    log: tuple[Step, ...] = ()
+    over_seeds: dict[str, OverSeeds | None] = field(default_factory=dict)
+    held_out_share: float | None = None
+    quality: Quality | None = None
 
     def to_json(self) -> str:
         return _adapter().dump_json(self, indent=1).decode()

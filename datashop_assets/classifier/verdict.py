@@ -4,18 +4,24 @@ What belongs here: the conditions. What does not: the metrics (`metrics.py`), th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datashop_assets.classifier.baselines import LENGTH, MEAN
+from datashop_assets.classifier.comparison import Comparison
 from datashop_assets.estimate import Estimate
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`passed` decides; the reasons say why, the deciding one first."""
+    """`passed` decides; the reasons say why, the deciding one first.
+
+    `worse_than_promoted` says whether the classifier is worse, beyond chance, than the one in force when it was
+    trained; null where they were not compared. It decides nothing here: a gate may ask for it.
+    """
 
     passed: bool
     reasons: tuple[str, ...]
+    worse_than_promoted: bool | None = None
 
 
 def judge(figures: Mapping[str, Estimate | None]) -> Verdict:
@@ -40,3 +46,9 @@ def judge(figures: Mapping[str, Estimate | None]) -> Verdict:
         word = "beats" if over_length.low > 0 else "is not shown to beat"
         reasons.append(f"{word} predicting from the document's length alone: held-out MAE is lower by {over_length}")
     return Verdict(passed, tuple(reasons))
+
+
+def with_comparison(verdict: Verdict, comparison: Comparison) -> Verdict:
+    """The verdict that also says how the classifier compares with the one in force."""
+    reasons = (*verdict.reasons, comparison.words) if comparison.gains else verdict.reasons
+    return replace(verdict, reasons=reasons, worse_than_promoted=comparison.is_worse)

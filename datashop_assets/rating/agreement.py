@@ -68,18 +68,20 @@ def _measures(a: NDArray[np.float64], b: NDArray[np.float64], low: int, high: in
         "exact": float(np.trace(counts) / counts.sum()),
         "within_one": float(counts[abs(rows - columns) <= 1].sum() / counts.sum()),
         "pearson": float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else float("nan"),
-        "weighted_kappa": _weighted_kappa(counts),
+        "weighted_kappa": weighted_kappa(counts),
         "alpha": _alpha(counts),
     }
 
 
-def _weighted_kappa(counts: NDArray[np.int64]) -> float:
-    from sklearn.metrics import cohen_kappa_score
-
-    if min(np.count_nonzero(counts.sum(axis=axis)) for axis in (0, 1)) < 2:
+def weighted_kappa(counts: NDArray[np.int64]) -> float:
+    """Cohen's kappa with quadratic weights, of `level_counts`; NaN where a rater gives one level only."""
+    rows, columns = counts.sum(axis=1), counts.sum(axis=0)
+    if min(np.count_nonzero(rows), np.count_nonzero(columns)) < 2:
         return float("nan")
-    rows, columns = (index.ravel() for index in np.indices(counts.shape))
-    return float(cohen_kappa_score(rows, columns, weights="quadratic", sample_weight=counts.ravel()))
+    first, second = np.indices(counts.shape)
+    weights = (first - second) ** 2
+    # Written out: scikit-learn's takes 1.4 ms a call, nearly all for checks, and an interval takes 500 of them.
+    return float(1 - (weights * counts).sum() * counts.sum() / (weights * np.outer(rows, columns)).sum())
 
 
 def _alpha(counts: NDArray[np.int64]) -> float:
