@@ -19,6 +19,8 @@ from datashop_assets.corpus.assets import corpus_assets
 from datashop_assets.corpus.checks import corpus_checks
 from datashop_assets.curation.assets import curation_assets
 from datashop_assets.curation.checks import curation_checks
+from datashop_assets.deduplication.assets import deduplication_assets
+from datashop_assets.deduplication.checks import deduplication_checks
 from datashop_assets.embedding.assets import embedding_assets
 from datashop_assets.embedding.checks import embedding_checks
 from datashop_assets.evaluation.assets import evaluation_assets
@@ -42,6 +44,7 @@ Build = Callable[[Graph], Sequence[Any]]
 STAGES: tuple[tuple[Build, Build], ...] = (
     (corpus_assets, corpus_checks),
     (embedding_assets, embedding_checks),
+    (deduplication_assets, deduplication_checks),
     (label_assets, label_checks),
 )
 # What only lenses with scores have.

@@ -44,6 +44,18 @@ class Graph:
         return sorted(name for name, lens in self.lenses.items() if lens.kind == "label")
 
     @property
+    def deduplication_assets(self) -> tuple[str, ...]:
+        """The assets of the deduplication stage that the project asks for; none by default."""
+        settings = self.project.deduplication
+        asked = {
+            "minhashes": settings.near is not None,
+            "duplicates": settings.compares_documents,
+            "repeated_paragraphs": settings.paragraphs is not None,
+            "contamination": settings.contamination is not None,
+        }
+        return tuple(name for name, on in asked.items() if on)
+
+    @property
     def annealed(self) -> list[str]:
         """The lenses that ask for a candidate to be annealed and evaluated."""
         return sorted(name for name, settings in self.project.lenses.items() if settings.anneal)

@@ -37,6 +37,7 @@ LENSES = ("clarity", "teaching")
 DATASET = "crawl"
 TEACHING = ("because", "explains", "example", "therefore", "reason", "shows", "learn", "means")
 JUNK = ("click", "cookies", "login", "cart", "banner", "footer", "subscribe", "share")
+SHARD_JOBS = ("parse_and_embed_shards", "sign_documents", "deduplicate")
 GRID_JOBS = ("rate_documents", "label_documents", "score_documents", "filter_documents")
 
 
@@ -181,7 +182,7 @@ class World:
     ) -> dg.ExecuteInProcessResult:
         """One run of a job over the shards (all of them where none are named). A run that fails unasked raises."""
         tags, key = {}, lens
-        if job in GRID_JOBS or job == "parse_and_embed_shards":
+        if job in GRID_JOBS or job in SHARD_JOBS:
             mine = shards or self.shards
             tags, key = range_tags(lens, mine[0], mine[-1]), None
         result = self.defs.resolve_job_def(job).execute_in_process(

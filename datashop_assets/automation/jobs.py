@@ -14,6 +14,14 @@ from datashop_assets.graph import Graph
 CORPUS_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "parse_and_embed_shards": (("documents", "embeddings"), "Crawl files to documents and their vectors."),
 }
+# Of a project that deduplicates; each has those of its assets that the project asks for.
+DEDUPLICATION_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "sign_documents": (("minhashes",), "A MinHash signature of every document, by which near duplicates are found."),
+    "deduplicate": (
+        ("duplicates", "repeated_paragraphs", "contamination"),
+        "Which documents, and which parts of them, are left out whatever their score.",
+    ),
+}
 # Of a project with score lenses, in the order of the flow.
 STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "rate_documents": (("annotations",), "Ask the lens's rater for judgements on a sample of each shard."),
@@ -51,12 +59,21 @@ TARGET_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
 
 def assets_of(job: str) -> tuple[str, ...]:
     """The assets that a job makes."""
-    return (CORPUS_STEPS | STEPS | LABEL_STEPS | ANNEALING_STEPS | TARGET_STEPS)[job][0]
+    return (CORPUS_STEPS | DEDUPLICATION_STEPS | STEPS | LABEL_STEPS | ANNEALING_STEPS | TARGET_STEPS)[job][0]
+
+
+def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The jobs of the project's deduplication, each with the assets that the project has."""
+    present = {
+        name: (tuple(asset for asset in assets if asset in graph.deduplication_assets), description)
+        for name, (assets, description) in DEDUPLICATION_STEPS.items()
+    }
+    return {name: step for name, step in present.items() if step[0]}
 
 
 def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
     """The jobs of a project: those whose assets it has."""
-    steps = dict(CORPUS_STEPS)
+    steps = CORPUS_STEPS | deduplication_steps(graph)
     steps |= LABEL_STEPS if graph.label_lenses else {}
     steps |= STEPS if graph.score_lenses else {}
     steps |= ANNEALING_STEPS if graph.annealed else {}

@@ -18,6 +18,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import OperationalError
 
+from datashop_assets.automation.jobs import deduplication_steps
 from datashop_assets.automation.sensors import register_and_add_partitions
 from datashop_assets.corpus.registry import active_shards
 from datashop_assets.definitions import build_defs
@@ -71,6 +72,8 @@ class Step:
 def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
     """Every run of the main job, in order."""
     yield Step("parse_and_embed_shards", None, range_tags(None, shards[0], shards[-1]))
+    for job in deduplication_steps(graph):
+        yield Step(job, None, range_tags(None, shards[0], shards[-1]))
     for lens in graph.lenses:
         for job, kind in LENS_STEPS if lens in graph.score_lenses else LABEL_STEPS:
             if kind == "grid":
