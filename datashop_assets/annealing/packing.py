@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.tokens import eos_of
+
 # Prose has 4 to 5 characters a token. Only this many characters a token are looked at, which bounds the work on a 50 MB
 # document; one of long blank runs may be cut a little early by it, the same in counting and packing.
 MAX_CHARS_PER_TOKEN = 24
@@ -34,15 +36,16 @@ class DocumentEncoder:
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self.model)
-        if tokenizer.eos_token_id is None:
-            raise ValueError(f"the tokenizer in {self.model} names no EOS token; set eos_token in its config")
-        return tokenizer
+        return AutoTokenizer.from_pretrained(self.model)
+
+    @cached_property
+    def _eos(self) -> int:
+        return eos_of(self._tokenizer)
 
     def encode(self, text: str) -> list[int]:
         """The document's tokens, cut to the limit less one, and EOS. Special tokens in the text are read as text."""
         tokens: list[int] = self._tokenise(text)["input_ids"]
-        return [*tokens[: self.document_tokens - 1], self._tokenizer.eos_token_id]
+        return [*tokens[: self.document_tokens - 1], self._eos]
 
     def count(self, text: str) -> int:
         """How many tokens `encode` gives."""

@@ -64,7 +64,7 @@ class KeptTexts:
         documents = self._scan(DOCUMENTS, shards).filter(pl.col("id").is_in(places["id"].implode()))
         if len(shards) == 1:  # by the statistics of file and row, row groups before and after are skipped
             first, last = places["file"][0], places["file"][-1]
-            documents = documents.filter(pl.col("file").is_between(first, last))
+            documents = documents.filter(pl.col("file").is_between(pl.lit(first), pl.lit(last)))
             if first == last:
                 documents = documents.filter(pl.col("row").is_between(places["row"][0], places["row"][-1]))
         texts = documents.select(*KEY, *READ).collect()
