@@ -2,85 +2,25 @@
 
 import json
 import os
+import random
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 import yaml
 import zstandard
 
-from datashop_assets.estimate import Estimate
-from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.facts import ReleaseFacts
 from datashop_assets.filtering.formats import COLUMNS
 from datashop_assets.filtering.release import ReleaseError, verify_release, write_release
-from datashop_assets.rating.lens import Lens
-from datashop_assets.release_settings import ReleaseSettings
 
 # Text that breaks careless writers: line and paragraph separators, quotes, a null, a lone BOM, braces, emoji.
-AWKWARD = 'line\nand\r\n"quote" \\ \u2028 \u2029 \x00 \ufeff {x} 😀 é'
-
-
-def facts(release: str = "0123456789abcdef", **settings: Any) -> ReleaseFacts:
-    lens = Lens(
-        "teaching", "Teaching value", "does it teach? {yes} | no", 0, 5, 3, 4000, "s", "p {{ document }}", exemplars=()
-    )
-    cutoff = CutoffRecord(
-        lens="teaching",
-        cutoff="c" * 16,
-        classifier="a" * 16,
-        policy='{"keep_fraction": 0.25}',
-        lower=2.5,
-        upper=None,
-        reverse=False,
-        kept_share=0.2512,
-        documents=20,
-        shards=("crawl-0", "crawl-1"),
-        created_at=datetime(2026, 1, 2, tzinfo=UTC),
-    )
-    return ReleaseFacts(
-        release=release,
-        lens=lens,
-        cutoff=cutoff,
-        rater="embedded (model)",
-        quality={"spearman": Estimate(0.71, 0.62, 0.79, 412)},
-        tables={"documents": 4, "scores/teaching": 2},
-        settings=ReleaseSettings(**settings),
-    )
-
-
-def batch(shard: str, rows: int) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "id": [f"d{n}" for n in range(rows)],
-            "text": [AWKWARD if n == 0 else f"text {n} of {shard} " * 20 for n in range(rows)],
-            "source": ["encyclopedia" if n % 2 else "pipe|d" for n in range(rows)],
-            "license": ["CC-BY-SA-4.0" if n % 2 else None for n in range(rows)],
-            "score": [2.5 + n / 7 for n in range(rows)],
-            "int_score": [3] * rows,
-            "shard": [shard] * rows,
-        },
-        schema=COLUMNS,
-    )
-
-
-def batches() -> Iterator[pl.DataFrame]:
-    yield batch("crawl-0", 4)
-    yield batch("crawl-1", 0)
-    yield batch("crawl-2", 3)
-
-
-EVERYTHING = pl.concat(batches())
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {p.relative_to(directory).as_posix(): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+from datashop_assets_tests.filtering.release_samples import EVERYTHING, FORMATS, batch, batches, contents, facts
+from datashop_assets_tests.filtering.tokenizers_for_tests import small_tokenizer
 
 
 def test_both_formats_hold_every_row_in_order(tmp_path: Path) -> None:
@@ -104,23 +44,10 @@ def test_files_roll_by_size_and_the_manifest_counts_them(tmp_path: Path) -> None
     assert (info.documents, info.sources) == (7, {"encyclopedia": 3, "pipe|d": 4})
 
 
-def test_only_one_batch_is_asked_for_at_a_time(tmp_path: Path) -> None:
-    """The second shard is read only after the first is on its way to disk."""
-    seen: list[int] = []
-
-    def watched() -> Iterator[pl.DataFrame]:
-        for shard in ("crawl-0", "crawl-1"):
-            partial = tmp_path / ".r.partial"
-            seen.append(sum(1 for _ in partial.rglob("*.parquet")))
-            yield batch(shard, 3)
-
-    write_release(tmp_path / "r", watched(), facts(file_bytes=1))
-    assert seen == [0, 1]
-
-
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    everything = {"formats": FORMATS, "sort_by_score": "within_files", "file_bytes": 1}
     for name in ("one", "two"):
-        write_release(tmp_path / name, batches(), facts(file_bytes=1))
+        write_release(tmp_path / name, batches(), facts(**everything), small_tokenizer())
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -237,6 +164,24 @@ def test_a_killed_writer_leaves_no_release_and_the_next_one_is_clean(tmp_path: P
     write_release(tmp_path / "r", batches(), facts())
     assert contents(tmp_path / "r") == contents(tmp_path / "undisturbed")
     assert not (tmp_path / ".r.partial").exists()
+
+
+def write_on_a_small_disk(directory: str) -> None:
+    """Runs in a process of its own, in which no file can be larger than some kilobytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    text = random.Random(0).randbytes(20_000).hex()
+    try:
+        write_release(Path(directory), [batch("crawl-0", 3).with_columns(text=pl.lit(text))], facts())
+    except ReleaseError as error:
+        sys.stdout.write(str(error))
+
+
+def test_a_full_disk_is_named_and_nothing_half_is_left(tmp_path: Path) -> None:
+    call = f"from {__name__} import write_on_a_small_disk; write_on_a_small_disk({str(tmp_path / 'r')!r})"
+    done = subprocess.run([sys.executable, "-c", call], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert f"no room for its files below {tmp_path}" in done.stdout, done.stderr
+    assert "Make room" in done.stdout
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_the_card_says_what_a_reader_needs(tmp_path: Path) -> None:
