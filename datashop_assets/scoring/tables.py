@@ -67,3 +67,61 @@ ATTRIBUTE_REPORTS = TableSpec(
         "overlaps": "JSON: share that two names' best tenths have in common, with n",
     },
 )
+
+CASCADES = TableSpec(
+    "cascades",
+    {
+        "lens": pl.String,
+        "cascade": pl.String,
+        "classifier": pl.String,
+        "cutoff": pl.String,
+        "lower": pl.Float64,
+        "threshold": pl.Float64,
+        "audit_share": pl.Float64,
+        "seed": pl.Int64,
+        "recall": pl.Float64,
+        "confidence": pl.Float64,
+        "learnt": pl.Int64,
+        "calibrated": pl.Int64,
+        "kept": pl.Int64,
+        "missed": pl.Int64,
+        "passed": pl.Float64,
+        "uri": pl.String,
+        "inputs_version": pl.String,
+        "made_at": pl.Datetime("us", "UTC"),
+    },
+    key="cascade",
+    notes={
+        "lower": "the cut-off that it was made for; good for a higher one too",
+        "threshold": "of the cheap stage's estimate: below it the encoder is spared",
+        "recall": "promised share of what is above the cut-off that passes, at `confidence`",
+        "kept": "calibration documents above the cut-off; `missed` of them lie below the threshold",
+        "passed": "share of the calibration documents that the encoder would read",
+        "uri": "below the model store: the cheap stage",
+    },
+)
+
+# What a cascade did in each shard that it scored: one row a shard.
+CASCADE_AUDITS = TableSpec(
+    "cascade_audits",
+    {
+        "classifier": pl.String,
+        "shard": pl.String,
+        "cascade": pl.String,
+        "documents": pl.Int64,
+        "passed": pl.Int64,
+        "audited": pl.Int64,
+        "found": pl.Int64,
+        "missed": pl.Int64,
+        "version": pl.String,
+    },
+    partition_by=("classifier", "shard"),
+    key="cascade",
+    version_column="version",
+    notes={
+        "passed": "documents that the encoder read because the cheap stage let them pass",
+        "audited": "documents that it would have spared the encoder, and that were read all the same",
+        "found": "documents at or above the cut-off among the passed ones; `missed` those among the audited",
+        "version": "of the shard's scores",
+    },
+)

@@ -1,0 +1,114 @@
+"""Calibrated cascades: their records and files, which one is in force, and what they did.
+
+What belongs here: reading and appending the tables of cascades, the cheap stage's folder, the measured recall. What
+does not: calibrating (`cascade.py` and the cascade stage), scoring a shard (`assets.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from datashop_assets.records import CUTOFFS
+from datashop_assets.scoring.cascade import Cascade
+from datashop_assets.scoring.first_stage import load_first_stage
+from datashop_assets.scoring.recall_bound import recall_interval
+from datashop_assets.scoring.tables import CASCADE_AUDITS, CASCADES
+from datashop_assets.seams import Lake
+
+
+@dataclass(frozen=True)
+class CascadeRecord:
+    """A row of `cascades`."""
+
+    lens: str
+    cascade: str
+    classifier: str
+    cutoff: str
+    lower: float
+    threshold: float
+    audit_share: float
+    seed: int
+    recall: float
+    confidence: float
+    learnt: int
+    calibrated: int
+    kept: int
+    missed: int
+    passed: float
+    uri: str
+    inputs_version: str
+    made_at: datetime
+
+
+@dataclass(frozen=True)
+class MeasuredRecall:
+    """What a cascade did so far. `recall` counts each missed document of the audit as 1 / audit share of them; it and
+    the 95 % bounds are null where nothing above the cut-off was seen."""
+
+    documents: int
+    passed: int
+    audited: int
+    found: int
+    missed: int
+    recall: float | None
+    low: float | None
+    high: float | None
+
+
+def cascades_of(lake: Lake, lens: str) -> list[CascadeRecord]:
+    """The lens's cascades, oldest first."""
+    rows = lake.scan(CASCADES).filter(pl.col("lens") == lens).sort("made_at").collect()
+    return [CascadeRecord(**row) for row in rows.to_dicts()]
+
+
+def record_cascade(lake: Lake, record: CascadeRecord, lineage: Mapping[str, Any]) -> None:
+    lake.commit(CASCADES, pl.DataFrame([asdict(record)], schema=CASCADES.schema), None, lineage)
+
+
+def cascade_in_force(lake: Lake, lens: str, classifier: str) -> CascadeRecord | None:
+    """The lens's newest cascade, where it is made for this classifier and its cut-off still is as high.
+
+    What is surely below a cut-off is below a higher one too; below a lower one it is not, and the cascade rests.
+    """
+    cascades = cascades_of(lake, lens)
+    cutoffs = lake.scan(CUTOFFS).filter(pl.col("lens") == lens).sort("created_at").collect()
+    if not cascades or cutoffs.is_empty():
+        return None
+    newest, cutoff = cascades[-1], cutoffs.row(-1, named=True)
+    fits = newest.classifier == cutoff["classifier"] == classifier and not cutoff["reverse"]
+    return newest if fits and cutoff["lower"] is not None and cutoff["lower"] >= newest.lower else None
+
+
+def load_cascade(record: CascadeRecord, directory: Path) -> Cascade:
+    """The cascade of a record whose folder was fetched. Raises FileNotFoundError."""
+    stage = load_first_stage(directory)
+    return Cascade(stage, record.threshold, record.lower, record.audit_share, record.seed)
+
+
+def measured_recall(lake: Lake, record: CascadeRecord) -> MeasuredRecall:
+    """What the cascade's audits say of its recall, over all shards that it scored.
+
+    Found documents are counted, missed ones estimated from the audited sample, so the interval is of the sample: the
+    exact one of the share of misses among the audited documents (Clopper and Pearson 1934), scaled to all skipped ones.
+    """
+    table = CASCADE_AUDITS.of(record.lens)
+    rows = lake.scan(table, {"classifier": [record.classifier]}).filter(pl.col("cascade") == record.cascade)
+    names = ["documents", "passed", "audited", "found", "missed"]
+    counted = {name: int(value or 0) for name, value in rows.select(names).sum().collect().row(0, named=True).items()}
+    return MeasuredRecall(**counted, **_recall(**counted))
+
+
+def _recall(documents: int, passed: int, audited: int, found: int, missed: int) -> dict[str, float | None]:
+    if not audited or not found + missed:
+        return {"recall": None, "low": None, "high": None}
+    skipped = documents - passed
+
+    def recall(miss_share: float) -> float:
+        return found / (found + miss_share * skipped) if found or miss_share else 1.0
+
+    low, high = recall_interval(missed, audited)
+    return {"recall": recall(missed / audited), "low": recall(high), "high": recall(low)}
