@@ -54,7 +54,7 @@ def ceiling(lake: Lake, lens: Lens, rater: str, labels: Floats, predictions: Flo
     for other in others:
         for _, _, both, rows in judged_by_both(lake, lens, {rater: rater, other: other}, "score"):
             if both >= LEAST_BOTH:
-                figures = agreement_figures(rows["score"], rows["score_second"], lens, seed)
+                figures = agreement_figures(rows["score"].to_numpy(), rows["score_second"].to_numpy(), lens, seed)
                 found.append(RaterPair(other, both, figures))
     reason = None
     if not found:

@@ -15,8 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.classifier.confident_errors import errors_markdown, load_errors
 from datashop_assets.classifier.curated_labels import with_curated_labels
 from datashop_assets.classifier.export import export
+from datashop_assets.classifier.quality import Subject, measure_quality
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.train import train
@@ -48,11 +50,13 @@ class ExportableEncoder(Protocol):
 
 @dataclass(frozen=True)
 class ProducedClassifier:
-    """A classifier as it stands in the store. `held_out` has id, label, prediction of the rows it was measured on."""
+    """A classifier as it stands in the store. `held_out` has shard, id, label, prediction of the rows it was measured
+    on; `errors` shows those that it gets most wrong, as markdown."""
 
     record: ClassifierRecord
     report: Report
     held_out: pl.DataFrame
+    errors: str
     reused: bool
 
 
@@ -107,15 +111,20 @@ def produce_classifier(
                 record = replace(record, trained_at=datetime.now(UTC))
                 record_classifier(lake, record, lineage)
             held_out = pl.read_parquet(folder / HELD_OUT_FILE)
-            return ProducedClassifier(record, Report.from_json(record.metrics), held_out, reused=True)
+            errors = load_errors(folder)
+            return ProducedClassifier(record, Report.from_json(record.metrics), held_out, errors, reused=True)
     notes: tuple[str, ...] = ()
     if recipe.labels == "curated":
         rows, notes = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)
     made = train(rows, vectors, lens, recipe, encoder.id, notes)
+    measured = measure_quality(
+        Subject(rater, rows, vectors, lens, recipe, made), lake, models, encoder.local_directory(), encoder.settings
+    )
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name) / made.id
-        export(folder, encoder.local_directory(), encoder.settings, made.scorer, lens, made.report)
+        export(folder, encoder.local_directory(), encoder.settings, made.scorer, lens, measured.report)
         made.held_out.write_parquet(folder / HELD_OUT_FILE)
+        measured.save(folder)
         uri = models.put(f"classifiers/{lens.name}/{made.id}-{inputs}", folder)
     record = ClassifierRecord(
         lens=lens.name,
@@ -125,10 +134,11 @@ def produce_classifier(
         uri=uri,
         inputs_version=inputs,
         rater=rater,
-        metrics=made.report.to_json(),
-        passed=made.report.verdict.passed,
-        verdict="; ".join(made.report.verdict.reasons),
+        metrics=measured.report.to_json(),
+        passed=measured.report.verdict.passed,
+        verdict="; ".join(measured.report.verdict.reasons),
         trained_at=datetime.now(UTC),
     )
     record_classifier(lake, record, lineage)
-    return ProducedClassifier(record, made.report, made.held_out, reused=False)
+    errors = errors_markdown(measured.errors)
+    return ProducedClassifier(record, measured.report, made.held_out, errors, reused=False)
