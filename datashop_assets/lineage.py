@@ -46,6 +46,11 @@ def scores_version(embeddings_version: str, classifier: str) -> str:
     return content_id("scores", SCORING_RECIPE, embeddings_version, classifier)
 
 
+def text_scores_version(documents_version: str, classifier: str) -> str:
+    """Of a classifier that reads texts: how much of a text it reads is part of the classifier."""
+    return content_id("text scores", SCORING_RECIPE, documents_version, classifier)
+
+
 def filtered_version(scores_version: str, cutoff: str, pool_only: bool) -> str:
     return content_id("filtered", FILTER_RECIPE, scores_version, cutoff, pool_only)
 

@@ -26,7 +26,7 @@ from datashop_assets.lineage import (
 )
 from datashop_assets.rating.quality import annotations_target
 from datashop_assets.records import ANNOTATIONS, CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell
-from datashop_assets.scoring.state import scores_target, wanted_scores
+from datashop_assets.scoring.state import can_score, scores_target, wanted_scores
 from datashop_assets.seams import Lake, Rater
 
 # The jobs that work is done by; `jobs.py` says what is in them.
@@ -125,10 +125,11 @@ class _Look:
         promotion = promoted(self.lake, lens)
         if promotion is None or not ready:
             return []
-        if find_classifier(self.lake, lens, promotion.classifier).encoder != self.encoder:
+        classifier = find_classifier(self.lake, lens, promotion.classifier)
+        if not can_score(classifier, self.encoder):
             return []  # a classifier of another encoder is for a person to replace
         cells = [Cell(shard, lens) for shard in ready]
-        wanted = wanted_scores(self.lake, self.encoder, promotion.classifier, cells)
+        wanted = wanted_scores(self.lake, classifier.encoder, promotion.classifier, cells)
         there = self.have(scores_target(lens, promotion.classifier), cells)
         if stale_cells(wanted, there):
             return self.as_work("score_documents", wanted, there, self.lake.version(SCORES.of(lens)))

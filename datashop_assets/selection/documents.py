@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.curation.neighbours import has_direction, neighbourhood
 from datashop_assets.curation.produce import current_curation
@@ -18,10 +19,11 @@ from datashop_assets.curation.tables import CURATED_ANNOTATIONS
 from datashop_assets.curation.transition import PoolTooSmallError
 from datashop_assets.embedding.inputs import MissingUpstreamError, current_embeddings, vectors_for
 from datashop_assets.filtering.produce import releasable_shards
-from datashop_assets.lineage import content_id, scores_version
+from datashop_assets.lineage import content_id
 from datashop_assets.project import CurationSettings, Project
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import DOCUMENTS, SCORES
+from datashop_assets.records import DOCUMENTS, SCORES, Cell
+from datashop_assets.scoring.state import wanted_scores
 from datashop_assets.seams import Lake, LanguageModels
 from datashop_assets.selection.pool import COLUMNS, Pool, SelectionError
 
@@ -116,14 +118,17 @@ def scored_documents(lake: Lake, lens: Lens, encoder: str, project: Project, mod
     The classifier's score stands for the curated one too: it is no single rater's. Rareness is measured over all of
     them. Raises MissingUpstreamError or LookupError naming the asset to materialize first.
     """
-    classifier = require_promoted(lake, lens.name).classifier
+    promoted = require_promoted(lake, lens.name)
+    classifier = promoted.classifier
     table, releasable = SCORES.of(lens.name), set(releasable_shards(lake, project))
     cells = lake.cells(table).filter(pl.col("classifier") == classifier, pl.col("shard").is_in(releasable))
     scored = {shard: version for shard, version in cells.select("shard", "version").iter_rows() if version is not None}
     if not scored:
         raise MissingUpstreamError(f"materialize `scores` for lens {lens.name!r} first: {classifier} scored nothing")
     wanted = current_embeddings(lake, encoder, sorted(scored))
-    stale = [shard for shard in sorted(scored) if scored[shard] != scores_version(wanted[shard], classifier)]
+    read = TEXT_ENCODER if promoted.encoder == TEXT_ENCODER else encoder
+    current = wanted_scores(lake, read, classifier, [Cell(shard) for shard in sorted(scored)])
+    stale = [cell.shard for cell, version in current.items() if scored[cell.shard] != version]
     if stale:
         raise MissingUpstreamError(
             f"materialize `scores` for lens {lens.name!r} first: {len(stale)} shards are not scored by {classifier} as "
