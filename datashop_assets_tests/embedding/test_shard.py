@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from datashop_assets.embedding import shard as module
-from datashop_assets.embedding.embed import EmbeddingError, unpack
+from datashop_assets.embedding.embed import unpack
 from datashop_assets.embedding.inputs import _stretches, document_batches, document_places
 from datashop_assets.embedding.produce import embed_cells
-from datashop_assets.embedding.shard import embed_shard, progress_line
+from datashop_assets.embedding.shard import LostProgressError, embed_shard, progress_line
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
 from resources.encoders import ScriptedEncoder
 from resources.lake import DeltaLake
@@ -140,7 +140,7 @@ def test_vectors_that_another_run_took_away_are_an_error_and_no_hole(lake: Delta
     progress = FolderProgress(tmp_path / "staging")
     embedded = embed_shard(lake, "s", CountingEncoder(), progress, print, Clock())
     progress.clear()
-    with pytest.raises(EmbeddingError, match="materialize it again"):
+    with pytest.raises(LostProgressError, match="run again"):
         list(embedded)
 
 
