@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from datashop_assets.classifier.fasttext_scorer import LABEL_PREFIX, FastTextScorer, one_line
 from datashop_assets.classifier.head import int_scores
 from datashop_assets.classifier.recipes import Examples, Fit, Reads, Step
-from datashop_assets.model_settings import FastTextSettings
 from datashop_assets.rating.lens import Lens
+from datashop_assets.text_model_settings import FastTextSettings
 
 # Weights are followed by repeating lines, as the library knows none: at most so many lines a row on average.
 MOST_REPEATS = 4
@@ -40,9 +40,10 @@ class FastTextRecipe:
         The model that is kept was trained on training and validation rows together, `log` was measured before.
         """
         log = []
+        kept_back = [str(text) for text in validation.inputs]
         for epochs, rate in product(self.settings.epochs, self.settings.learning_rates):
             tried = _trained(train, lens, self.settings, epochs, rate, seed)
-            error = float(np.abs(tried.predict(validation.inputs) - validation.rated).mean())
+            error = float(np.abs(tried.predict(kept_back) - validation.rated).mean())
             log.append((error, epochs, rate))
         error, epochs, rate = min(log)
         both = Examples(

@@ -23,10 +23,23 @@ from datashop_assets.lineage import content_id
 
 FORM = "fine_tuned"
 # What of a model folder makes its scores; beside them may lie a report, a card, other formats of the weights.
-MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*", "vocab*", "merges.txt")
-MODEL_FILES += ("special_tokens_map.json", "*.model")
+MODEL_FILES = (
+    *("*.safetensors", "*.safetensors.index.json", "config.json"),
+    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model"),
+)
 # Padded tokens a batch. Larger ones fall out of a CPU's last-level cache; a GPU's number is not measured.
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65_536}
+
+
+def model_files(directory: Path) -> list[Path]:
+    """The files of a model folder that make its scores, by name."""
+    found = {file for pattern in MODEL_FILES for file in directory.glob(pattern)}
+    return sorted(file for file in found if file.name != SCORER_FILE)
+
+
+def files_digest(directory: Path) -> str:
+    """Hexadecimal content of a model folder: equal files in another folder have the same."""
+    return content_id([(file.name, sha256_of(file)) for file in model_files(directory)], length=64)
 
 
 class TextModelError(ValueError):
@@ -74,13 +87,13 @@ class SequenceClassifier:
                 scores[rows] = self._score(logits.float()).cpu().numpy()
 
         budget = self._budget or BATCH_TOKENS[model.device.type]
-        self._budget = run_batches([len(ids) for ids in tokens], budget, run, _out_of_memory)
+        self._budget = run_batches([len(ids) for ids in tokens], budget, run, is_out_of_memory)
         return scores
 
     def save(self, directory: Path) -> None:
         """Copy the model's files there, and say in scorer.json how they are read."""
         directory.mkdir(parents=True, exist_ok=True)
-        for file in self._files():
+        for file in model_files(self.directory):
             if directory.resolve() != self.directory.resolve():
                 shutil.copyfile(file, directory / file.name)
         write_description(directory, FORM, settings=self.settings.model_dump(mode="json", include=_READ))
@@ -94,14 +107,7 @@ class SequenceClassifier:
     def digest(self) -> str:
         """Of the model's files and of what the score is."""
         said = self.settings.model_dump(mode="json", include=_READ)
-        digest = hashlib.sha256(content_id(said).encode())
-        for file in self._files():
-            digest.update(f"{file.name} {sha256_of(file)}\n".encode())
-        return digest.hexdigest()
-
-    def _files(self) -> list[Path]:
-        found = {file for pattern in MODEL_FILES for file in self.directory.glob(pattern)}
-        return sorted(file for file in found if file.name != SCORER_FILE)
+        return hashlib.sha256(f"{content_id(said)} {files_digest(self.directory)}".encode()).hexdigest()
 
     def _score(self, logits: Any) -> Any:
         import torch
@@ -180,7 +186,7 @@ class SequenceClassifier:
 _READ = {"max_tokens", "output", "label", "label_values", "precision"}
 
 
-def _out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     import torch
 
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,6 +1,9 @@
 """Assets of the scoring stage: the promoted classifier over the whole corpus."""
 
+from typing import Any
+
 import dagster as dg
+import polars as pl
 
 from datashop_assets.asset_metadata import (
     CPU,
@@ -12,17 +15,14 @@ from datashop_assets.asset_metadata import (
     reported,
     table_metadata,
 )
-from datashop_assets.cellwork import Produced, Target, refresh
-from datashop_assets.classifier.recipes import Scorer, load_scorer
-from datashop_assets.embedding.inputs import ready_cells, vector_batches
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import SCORING_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
 from datashop_assets.plots import histogram
-from datashop_assets.records import EMBEDDINGS, SCORES, Cell
-from datashop_assets.scoring.score import ScoringError, score_batches
-from datashop_assets.scoring.state import require_scorer, scores_target, wanted_scores
-from datashop_assets.seams import Encoder, Lake, ModelStore
+from datashop_assets.records import SCORES
+from datashop_assets.scoring.produce import score_cells
+from datashop_assets.scoring.state import input_of, require_scorer
+from datashop_assets.seams import Encoder, Lake, ModelStore, Staging
 
 
 def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
@@ -41,7 +41,8 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         retry_policy=RETRY,
         description=(
             "The promoted classifier's score of every document: a matrix product over the stored embeddings, no text "
-            "is read. Scores of earlier classifiers stay, so that a roll-back costs nothing."
+            "is read; or, of a classifier that reads texts (fastText, a fine-tuned encoder), a run of it over them. "
+            "Scores of earlier classifiers stay, so that a roll-back costs nothing."
         ),
     )
     @plain_failures
@@ -50,21 +51,15 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lake: dg.ResourceParam[Lake],
         encoder: dg.ResourceParam[Encoder],
         models: dg.ResourceParam[ModelStore],
+        staging: dg.ResourceParam[Staging],
     ) -> None:
-        vectors_of = EMBEDDINGS.of(encoder.id)
+        def shown(rows: pl.DataFrame) -> dict[str, Any]:
+            return {"mean score": rows["score"].mean(), "scores": picture(histogram(rows["score"]), "scores")}
+
         with reported(context) as take:
-            for lens, cells in cells_by_lens(context).items():
-                classifier = require_scorer(lake, lens, encoder.id)
-                head = load_scorer(models.fetch(classifier.uri))
-
-                def produce(cell: Cell, lens: str = lens, head: Scorer = head) -> Produced:
-                    rows = score_batches(vector_batches(lake, encoder.id, cell.shard), head, graph.lenses[lens])
-                    shown = picture(histogram(rows["score"]), "scores")
-                    return Produced(rows, {"mean score": rows["score"].mean(), "scores": shown})
-
-                ready, missing = ready_cells(lake, Target(vectors_of), cells, "embeddings")
-                wanted = wanted_scores(lake, encoder.id, classifier.classifier, ready)
-                target, lineage = scores_target(lens, classifier.classifier), lineage_of(context, lake, vectors_of)
-                take(refresh(lake, target, wanted, produce, lineage, tolerate=(ScoringError,), missing=missing))
+            for name, cells in cells_by_lens(context).items():
+                classifier, lens = require_scorer(lake, name, encoder.id), graph.lenses[name]
+                lineage = lineage_of(context, lake, input_of(classifier.encoder)[0].table)
+                take(score_cells(lake, models, classifier, lens, cells, staging, shown, context.log.info, lineage))
 
     return [scores]

@@ -1,6 +1,7 @@
 """Scores of a cell's documents, from their stored vectors.
 
-What belongs here: applying a head. What does not: training it (`classifier/`), which documents are kept (`filtering/`).
+What belongs here: applying a head. What does not: training it (`classifier/`), scores from texts (`texts.py`), which
+documents are kept (`filtering/`).
 The recipe number of a score's meaning is `lineage.SCORING_RECIPE`.
 """
 
@@ -28,10 +29,14 @@ def score_cell(
     """
     if len(ids) != len(embeddings):
         raise ScoringError(f"{len(ids)} documents but {len(embeddings)} vectors; materialize `embeddings` again")
-    scores = head.predict(embeddings)
+    return score_rows(ids, head.predict(embeddings), lens, "materialize `embeddings` again")
+
+
+def score_rows(ids: Sequence[str] | pl.Series, scores: NDArray[np.float32], lens: Lens, mend: str) -> pl.DataFrame:
+    """The rows of `scores`: id, score, int_score. Raises ScoringError, with `mend`, where a score is not finite."""
     bad = [ids[int(row)] for row in np.flatnonzero(~np.isfinite(scores))]
     if bad:
-        raise ScoringError(f"{len(bad)} documents have no finite score: {bad[:5]}; materialize `embeddings` again")
+        raise ScoringError(f"{len(bad)} documents have no finite score: {bad[:5]}; {mend}")
     return pl.DataFrame(
         {"id": ids, "score": scores, "int_score": int_scores(scores, lens)},
         schema={"id": pl.String, "score": pl.Float32, "int_score": pl.Int8},
