@@ -21,6 +21,7 @@ EMBEDDING_RECIPE = 1
 ANNOTATION_RECIPE = 1
 SCORING_RECIPE = 1
 FILTER_RECIPE = 1
+ATTRIBUTE_RECIPE = 1
 
 
 def content_id(*parts: Any, length: int = 16) -> str:
@@ -49,6 +50,11 @@ def scores_version(embeddings_version: str, classifier: str) -> str:
 def text_scores_version(documents_version: str, classifier: str) -> str:
     """Of a classifier that reads texts: how much of a text it reads is part of the classifier."""
     return content_id("text scores", SCORING_RECIPE, documents_version, classifier)
+
+
+def attribute_version(upstream_versions: Sequence[str], classifier: str) -> str:
+    """Upstream are the documents, or the scores that the attribute is made of, in a fixed order."""
+    return content_id("attributes", ATTRIBUTE_RECIPE, list(upstream_versions), classifier)
 
 
 def filtered_version(scores_version: str, cutoff: str, pool_only: bool) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from datashop_assets.attribute_settings import AttributeSettings, check_attributes, with_places
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.deduplication_settings import DeduplicationSettings
 from datashop_assets.encoder_settings import EncoderSettings
@@ -246,6 +247,9 @@ class Project(Settings):
     strategies: dict[str, StrategySettings] = Field(
         default_factory=dict, description="strategies of selection, by name, beside those that every project has"
     )
+    attributes: dict[str, AttributeSettings] = Field(
+        default_factory=dict, description="numbers of every document beside the lenses' scores, by name"
+    )
     target_folder: str = Field("targets", description="lens library that the targets' lenses are written to")
     anneal: AnnealSettings = AnnealSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -264,6 +268,7 @@ class Project(Settings):
             chosen = (lens.selection.strategy, *lens.selection.compare)
             if unknown := sorted(set(chosen) - set(self.all_strategies)):
                 raise ValueError(f"lens {name!r} selects by {unknown}; known strategies: {sorted(self.all_strategies)}")
+        check_attributes(self.attributes, self.lenses, self.raters)
         for name, target in self.targets.items():
             if target.rater not in self.raters:
                 raise ValueError(
@@ -314,6 +319,7 @@ def load_project(path: Path) -> Project:
             "landings": tuple(x.model_copy(update={"url": absolute(x.url)}) for x in project.landings),
             "lens_folders": tuple(absolute(folder) for folder in project.lens_folders),
             "target_folder": absolute(project.target_folder),
+            "attributes": {name: with_places(given, absolute) for name, given in project.attributes.items()},
             "targets": {
                 name: target.model_copy(
                     update={

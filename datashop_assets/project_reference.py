@@ -59,6 +59,8 @@ def _type(field: dict[str, Any]) -> str:
         return f"`{field['const']}`"
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
+    if "prefixItems" in field:
+        return f"list of {' and '.join(_type(item) for item in field['prefixItems'])}"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}" + (", at least one" if field.get("minItems") else "")
     if field["type"] == "object":

@@ -54,7 +54,7 @@ def distribution(sketch: ScoreSketch) -> Distribution:
         raise ValueError("there are no scores to take a distribution of")
     values = sketch.values
     if len(values) > POINTS:
-        values = np.unique(np.float32([sketch.quantile(q) for q in np.linspace(0, 1, POINTS + 1)]))
+        values = np.unique(np.array([sketch.quantile(q) for q in np.linspace(0, 1, POINTS + 1)], np.float32))
     return Distribution(values, np.array([sketch.rank(float(value)) for value in values]), sketch.n)
 
 
@@ -73,7 +73,7 @@ def from_json(text: str | None) -> dict[str, Distribution]:
     """What `to_json` made the text of."""
     plain = json.loads(text) if text else {}
     return {
-        name: Distribution(np.float32(one["values"]), np.float64(one["below"]), int(one["n"]))
+        name: Distribution(np.array(one["values"], np.float32), np.array(one["below"], np.float64), int(one["n"]))
         for name, one in plain.items()
     }
 

@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from datashop_assets.lineage import content_id
@@ -34,7 +33,7 @@ def find_function(reference: str) -> Function:
             f"function {reference!r}: {module_name} cannot be imported ({error}); install it, or put its folder on "
             "PYTHONPATH of the code location"
         ) from error
-    found = getattr(module, name, None)
+    found: Function | None = getattr(module, name, None)
     if not callable(found):
         raise AttributeFunctionError(f"function {reference!r}: {module_name} has no function {name}")
     return found
@@ -66,7 +65,10 @@ def apply(reference: str, function: Function, frame: pl.DataFrame) -> pl.DataFra
             f"function {reference!r} raised {type(error).__name__}: {error}; it was given {frame.height} rows with the "
             f"columns {frame.columns}, in which a document without score is null"
         ) from error
-    scores = answer if isinstance(answer, pl.Series) else pl.Series(np.asarray(answer))
+    try:
+        scores = pl.Series(answer)
+    except (TypeError, ValueError) as error:
+        raise AttributeFunctionError(f"function {reference!r} gave {type(answer)}, not one number a row") from error
     if len(scores) != frame.height:
         raise AttributeFunctionError(f"function {reference!r} gave {len(scores)} numbers for {frame.height} rows")
     if not (scores.dtype.is_numeric() or scores.dtype in (pl.Boolean, pl.Null)):
