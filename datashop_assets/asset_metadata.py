@@ -15,7 +15,7 @@ import polars as pl
 from datashop_assets import markdown
 from datashop_assets.cellwork import CellsFailedError, Outcome
 from datashop_assets.estimate import Estimate
-from datashop_assets.partitions import cells_of, dimension_tags, partition_key
+from datashop_assets.partitions import cells_of, dimension_tags, grid_dimension, partition_key
 from datashop_assets.plots import markdown_image
 from datashop_assets.records import Cell, TableSpec
 from datashop_assets.seams import Lake, PermanentError
@@ -161,6 +161,6 @@ def reported(context: dg.AssetExecutionContext) -> Iterator[Callable[..., None]]
         # A step that fails materializes nothing by itself, although these commits stand.
         for key, outcome in done:
             partition, metadata = partition_key(outcome.cell), outcome_metadata(outcome)
-            tags = dimension_tags(outcome.cell)
+            tags = dimension_tags(outcome.cell, grid_dimension(context))
             context.log_event(dg.AssetMaterialization(key, metadata=metadata, partition=partition, tags=tags))
         raise

@@ -11,6 +11,8 @@ import dagster as dg
 
 from datashop_assets.annealing.assets import annealing_assets
 from datashop_assets.annealing.checks import annealing_checks
+from datashop_assets.attributes.assets import attribute_assets
+from datashop_assets.attributes.checks import attribute_checks
 from datashop_assets.automation.jobs import build_jobs
 from datashop_assets.automation.sensors import build_sensors
 from datashop_assets.classifier.assets import classifier_assets
@@ -46,6 +48,7 @@ STAGES: tuple[tuple[Build, Build], ...] = (
     (embedding_assets, embedding_checks),
     (deduplication_assets, deduplication_checks),
     (label_assets, label_checks),
+    (attribute_assets, attribute_checks),
 )
 # What only lenses with scores have.
 SCORE_STAGES: tuple[tuple[Build, Build], ...] = (

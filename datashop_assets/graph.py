@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from datashop_assets.attribute_settings import inputs_of
 from datashop_assets.lineage import content_id
 from datashop_assets.project import LensSettings, Project, ProjectError
 from datashop_assets.rating.lens import Lens
@@ -59,6 +60,20 @@ class Graph:
     def annealed(self) -> list[str]:
         """The lenses that ask for a candidate to be annealed and evaluated."""
         return sorted(name for name, settings in self.project.lenses.items() if settings.anneal)
+
+    @property
+    def measured_attributes(self) -> list[str]:
+        """The names of the attributes that are measured on documents."""
+        return sorted(name for name, settings in self.project.attributes.items() if not inputs_of(settings))
+
+    @property
+    def derived_attributes(self) -> list[str]:
+        """The names of the attributes that are made of other scores."""
+        return sorted(name for name, settings in self.project.attributes.items() if inputs_of(settings))
+
+    @property
+    def attribute_code_version(self) -> str:
+        return content_id({name: settings.version for name, settings in self.project.attributes.items()})
 
     @property
     def lens_code_version(self) -> str:

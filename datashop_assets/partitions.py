@@ -5,9 +5,11 @@ What does not: which cells need work (`lineage.py`).
 """
 
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
 
+from datashop_assets.attribute_settings import inputs_of
 from datashop_assets.graph import Graph
 from datashop_assets.records import Cell
 
@@ -16,6 +18,8 @@ from datashop_assets.records import Cell
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
+# The dimensions of the grids.
+SHARD, LENS = "shard", "lens"
 SHARDS = dg.DynamicPartitionsDefinition(name="shard")
 
 # One run carries one lens x one contiguous stretch of at most this many shards. A cell costs two events of about
@@ -54,6 +58,32 @@ def label_grid_partitions(graph: Graph) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition({"lens": label_partitions(graph), "shard": SHARDS})
 
 
+def attribute_partitions(attributes: Sequence[str]) -> dg.MultiPartitionsDefinition:
+    """The grid of some attributes; its keys read `<attribute>|<shard>`. Such a cell's `lens` is the attribute."""
+    return dg.MultiPartitionsDefinition({"attribute": dg.StaticPartitionsDefinition(list(attributes)), SHARD: SHARDS})
+
+
+def same_shards(graph: Graph) -> list[dg.AssetDep]:
+    """What derived attributes come after: over the same shard, the scores and attributes that each is made of."""
+    made_of = {name: inputs_of(graph.project.attributes[name]) for name in graph.derived_attributes}
+
+    def after(asset: str, dimension: str, names: Sequence[str]) -> dg.AssetDep:
+        used = {name: {each for each, inputs in made_of.items() if name in inputs} for name in names}
+        static = dg.StaticPartitionMapping({name: users for name, users in used.items() if users})
+        mapping = dg.MultiPartitionMapping(
+            {
+                dimension: dg.DimensionPartitionMapping("attribute", static),
+                SHARD: dg.DimensionPartitionMapping(SHARD, dg.IdentityPartitionMapping()),
+            }
+        )
+        return dg.AssetDep(asset, partition_mapping=mapping)
+
+    needed = {name for inputs in made_of.values() for name in inputs}
+    scores = [after("scores", "lens", graph.score_lenses)] if needed & set(graph.score_lenses) else []
+    measured = graph.measured_attributes
+    return [*scores, *([after("attributes", "attribute", measured)] if needed & set(measured) else [])]
+
+
 # Fan-in of the grid to its lens. (`lens` and `shard` to the grid are inferred by Dagster.)
 GRID_TO_LENS = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="lens")
 
@@ -68,10 +98,18 @@ def cells_of(context: dg.AssetExecutionContext) -> list[Cell]:
     for key in context.partition_keys:
         if isinstance(key, dg.MultiPartitionKey):
             dimensions = key.keys_by_dimension
-            cells.append(Cell(dimensions["shard"], dimensions["lens"]))
+            cells.append(Cell(dimensions[SHARD], dimensions[grid_dimension(context)]))
         else:
             cells.append(Cell(key))
     return sorted(cells, key=lambda cell: (cell.lens or "", cell.shard))
+
+
+def grid_dimension(context: dg.AssetExecutionContext) -> str:
+    """What the run's grid has beside shards: lenses or attributes. Without a grid it does not count."""
+    partitions = context.assets_def.partitions_def
+    if not isinstance(partitions, dg.MultiPartitionsDefinition):
+        return LENS
+    return next(dimension.name for dimension in partitions.partitions_defs if dimension.name != SHARD)
 
 
 def cells_by_lens(context: dg.AssetExecutionContext) -> dict[str, list[Cell]]:
@@ -92,9 +130,11 @@ def partition_key(cell: Cell) -> str:
 PARTITION_TAG = "dagster/partition"
 
 
-def dimension_tags(cell: Cell) -> dict[str, str]:
+def dimension_tags(cell: Cell, dimension: str = LENS) -> dict[str, str]:
     """The tags by which Dagster finds a materialization of a grid's cell in each dimension; none without a lens."""
-    return {} if cell.lens is None else {f"{PARTITION_TAG}/lens": cell.lens, f"{PARTITION_TAG}/shard": cell.shard}
+    if cell.lens is None:
+        return {}
+    return {f"{PARTITION_TAG}/{dimension}": cell.lens, f"{PARTITION_TAG}/{SHARD}": cell.shard}
 
 
 # First and last partition of a run over a stretch.

@@ -8,6 +8,7 @@ from datashop_assets import records
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
 from datashop_assets.deduplication.tables import CONTAMINATION, DUPLICATES, MINHASHES, REPEATED_PARAGRAPHS
 from datashop_assets.records import TableSpec
+from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS, ATTRIBUTE_SCORES, ATTRIBUTES
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 
 TABLES: tuple[TableSpec, ...] = (
@@ -27,6 +28,9 @@ TABLES: tuple[TableSpec, ...] = (
     records.CLASSIFIERS,
     records.PROMOTIONS,
     records.SCORES,
+    ATTRIBUTE_SCORES,
+    ATTRIBUTES,
+    ATTRIBUTE_REPORTS,
     records.CUTOFFS,
     records.FILTERED,
     records.RELEASES,

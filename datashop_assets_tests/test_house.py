@@ -20,6 +20,7 @@ STAGES = [
     "curation",
     "classifier",
     "scoring",
+    "attributes",
     "filtering",
     "selection",
     "annealing",

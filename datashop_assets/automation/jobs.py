@@ -44,6 +44,12 @@ LABEL_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "label_documents": (("document_labels",), "Ask the lens's rater for the labels of a sample of each shard."),
     "report_labels": (("label_report",), "How often each label is given, in every dataset."),
 }
+# Of a project with attributes of either kind.
+ATTRIBUTE_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "measure_attributes": (("attributes",), "Numbers measured on every document, or made of it elsewhere."),
+    "derive_attributes": (("derived_attributes",), "Numbers made of other scores: combinations, levels, functions."),
+    "report_attributes": (("attribute_report",), "How attributes and lenses' scores compare."),
+}
 ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "anneal_control": (("control_model",), "Anneal the control on the base mixture; all lenses share it."),
     "anneal_and_evaluate_candidate": (
@@ -59,7 +65,9 @@ TARGET_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
 
 def assets_of(job: str) -> tuple[str, ...]:
     """The assets that a job makes."""
-    return (CORPUS_STEPS | DEDUPLICATION_STEPS | STEPS | LABEL_STEPS | ANNEALING_STEPS | TARGET_STEPS)[job][0]
+    return (
+        CORPUS_STEPS | DEDUPLICATION_STEPS | STEPS | LABEL_STEPS | ATTRIBUTE_STEPS | ANNEALING_STEPS | TARGET_STEPS
+    )[job][0]
 
 
 def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
@@ -71,11 +79,22 @@ def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
     return {name: step for name, step in present.items() if step[0]}
 
 
+def attribute_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The jobs of the project's attributes: those whose assets it has."""
+    present = {
+        "measure_attributes": graph.measured_attributes,
+        "derive_attributes": graph.derived_attributes,
+        "report_attributes": graph.project.attributes,
+    }
+    return {name: ATTRIBUTE_STEPS[name] for name, names in present.items() if names}
+
+
 def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
     """The jobs of a project: those whose assets it has."""
     steps = CORPUS_STEPS | deduplication_steps(graph)
     steps |= LABEL_STEPS if graph.label_lenses else {}
     steps |= STEPS if graph.score_lenses else {}
+    steps |= attribute_steps(graph)
     steps |= ANNEALING_STEPS if graph.annealed else {}
     steps |= TARGET_STEPS if graph.project.targets else {}
     return [

@@ -7,6 +7,8 @@ become rectangles (`lineage.plan`), which cells runs work on already (`runs.py`)
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from datashop_assets.attribute_settings import in_order
+from datashop_assets.attributes.wanted import wanted_attribute
 from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
@@ -27,10 +29,13 @@ from datashop_assets.lineage import (
 from datashop_assets.rating.quality import annotations_target
 from datashop_assets.records import ANNOTATIONS, CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell
 from datashop_assets.scoring.state import can_score, scores_target, wanted_scores
+from datashop_assets.scoring.tables import ATTRIBUTE_SCORES
 from datashop_assets.seams import Lake, Rater
 
 # The jobs that work is done by; `jobs.py` says what is in them.
 FREE_JOBS = ("parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents")
+# Of attributes that are measured on documents, and of those that are made of other scores.
+ATTRIBUTE_JOBS = ("measure_attributes", "derive_attributes")
 # Those that spend on raters, by the kind of lens: only for a lens that has `auto_annotate` in the project file.
 RATING_JOBS = {"score": "rate_documents", "label": "label_documents"}
 
@@ -61,7 +66,10 @@ class Work:
 def reconciled_jobs(graph: Graph) -> list[str]:
     """The jobs that `stale_work` can ask for in this project."""
     spending = {RATING_JOBS[graph.lenses[lens].kind] for lens in graph.lenses if graph.settings(lens).auto_annotate}
-    return [job for job in FREE_JOBS if job == FREE_JOBS[0] or graph.score_lenses] + sorted(spending)
+    measured = [ATTRIBUTE_JOBS[0]] if graph.measured_attributes else []
+    derived = [ATTRIBUTE_JOBS[1]] if graph.derived_attributes else []
+    free = [job for job in FREE_JOBS if job == FREE_JOBS[0] or graph.score_lenses]
+    return [*free, *measured, *derived, *sorted(spending)]
 
 
 def nobody(job: str, lens: str | None) -> Collection[str]:  # noqa: ARG001 - the signature of Busy
@@ -115,6 +123,8 @@ class _Look:
         for lens in self.graph.score_lenses:
             work += self.lens_work(lens, ready)
         parsed = {cell: version for cell, version in documents.items() if have_documents.get(cell) == version}
+        for attribute in in_order(self.graph.project.attributes):
+            work += self.attribute_work(attribute, [cell.shard for cell in parsed])
         for lens in self.graph.lenses:
             if raters is not None and self.graph.settings(lens).auto_annotate:
                 work += self.rating_work(lens, parsed, raters)
@@ -161,6 +171,14 @@ class _Look:
                 there[cell] += str(base_version(known.get(cell)))
         job = RATING_JOBS[self.graph.lenses[lens].kind]
         return self.as_work(job, wanted, there, self.lake.version(ANNOTATIONS.of(lens)))
+
+    def attribute_work(self, attribute: str, shards: Sequence[str]) -> list[Work]:
+        """What of an attribute can be made over shards that have their documents; nothing that asks a rater."""
+        cells = [Cell(shard, attribute) for shard in shards]
+        wanted = wanted_attribute(self.lake, self.graph.project, attribute, cells)
+        there = self.have(wanted.target, cells) if wanted.target else {}
+        job = ATTRIBUTE_JOBS[attribute in self.graph.derived_attributes]
+        return self.as_work(job, wanted.versions, there, self.lake.version(ATTRIBUTE_SCORES.of(attribute)))
 
     def have(self, target: Target, cells: Sequence[Cell]) -> dict[Cell, str | None]:
         return {cell: version for cell, (version, _) in have(self.lake, target, cells).items()}
