@@ -1,18 +1,24 @@
 """A classifier as files that others load without this package, and get identical scores.
 
-What belongs here: writing the model folder, reading its head back. What does not: storing the folder
-(`resources/`), the figures in it (`report.py`), the words on its card (`model_card.py`).
+What belongs here: writing the model folder of a classifier that reads stored vectors. What does not: storing the folder
+(`resources/`), the figures in it (`report.py`), the words on its card (`model_card.py`), the files of classifiers that
+read texts, which are whole models (`fine_tune.py`, `fasttext_scorer.py`).
 
-The folder is a sentence-transformers pipeline (transformer, pooling, normalisation, dense) and, where the pooling
-allows it, holds a native sequence-classification model beside it.
+The folder is a sentence-transformers pipeline (transformer, pooling, normalisation, dense layers) and, where pooling
+and head allow it, holds a native sequence-classification model beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from datashop_assets.classifier.head import Head
+from datashop_assets.classifier.layers import Activation, Layer, LayeredHead
 from datashop_assets.classifier.model_card import model_card
+from datashop_assets.classifier.recipes import Scorer
 from datashop_assets.classifier.report import Report
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.rating.lens import Lens
@@ -24,6 +30,12 @@ REPORT_FILE, NATIVE_FOLDER = "report.json", "sequence_classification"
 # dimensions) the error is 2e-6, and a value of 0.25 is still a normal float16. Largest difference to our scores of
 # 37 texts with CLS vectors of all-MiniLM-L6-v2: 2.1e-4 at 2^-8, 1.3e-5 at 2^-10, 1.7e-6 at 2^-12, 9.5e-7 from 2^-16 on.
 EPS = 2.0**-12
+_TORCH_ACTIVATIONS: dict[Activation, str] = {
+    "identity": "Identity",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
+}
 _SAFE = {"use_safetensors": True, "trust_remote_code": False}
 
 
@@ -36,23 +48,29 @@ class Export:
 
 
 def export(
-    directory: Path, encoder_dir: Path, settings: EncoderSettings, head: Head, lens: Lens, report: Report
+    directory: Path, encoder_dir: Path, settings: EncoderSettings, scorer: Scorer, lens: Lens, report: Report
 ) -> Export:
-    """Write the model folder into `directory` (made where missing).
+    """Write the model folder into `directory` (made where missing). A scorer that reads texts brings its own files,
+    to which the report and the card are added.
 
-    It computes in float32 throughout, while the tables' scores come from vectors stored as float16: those differ by at
-    most 1.2e-4 for unit-length mean vectors and 5.1e-4 for raw CLS vectors (110 texts, all-MiniLM-L6-v2).
+    The pipeline computes in float32 throughout, while the tables' scores come from vectors stored as float16: those of
+    a linear head differ by at most 1.2e-4 for unit-length mean vectors and 5.1e-4 for raw CLS vectors (110 texts,
+    all-MiniLM-L6-v2).
 
     - `modules.json` and its folders: `SentenceTransformer(directory).encode(texts)` gives scores of shape [texts, 1];
     - `sequence_classification/`: `AutoModelForSequenceClassification`, one logit, the score;
-    - `head.safetensors`: `weight` [dimension] and `bias` [1] for encoders of one's own; `report.json`; `README.md`.
+    - `scorer.json` and `head.safetensors`: the head alone, which numpy can read (`layers.py`, `head.py`);
+    - `report.json`; `README.md`.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    _write_pipeline(directory, encoder_dir, settings, head)
-    head.save(directory)
-    native = why_not_native(encoder_dir, settings)
-    if native is None:
-        _write_native(directory / NATIVE_FOLDER, encoder_dir, settings, head)
+    native: str | None = "it reads texts with a model of its own, whose files these are"
+    if scorer.reads == "vectors":
+        layers = layers_of(scorer)
+        _write_pipeline(directory, encoder_dir, settings, layers)
+        native = why_not_native(encoder_dir, settings, layers)
+        if native is None:
+            _write_native(directory / NATIVE_FOLDER, encoder_dir, settings, layers)
+    scorer.save(directory)
     (directory / REPORT_FILE).write_text(report.to_json(), encoding="utf-8")
     (directory / "README.md").write_text(model_card(settings, lens, report, native), encoding="utf-8")
     return Export(directory, native)
@@ -63,7 +81,16 @@ def load_report(directory: Path) -> Report:
     return Report.from_json((directory / REPORT_FILE).read_text(encoding="utf-8"))
 
 
-def why_not_native(encoder_dir: Path, settings: EncoderSettings) -> str | None:
+def layers_of(scorer: Scorer) -> tuple[Layer, ...]:
+    """A vector-reading scorer as dense layers. Raises TypeError for one that is not made of them."""
+    if isinstance(scorer, Head):
+        return (Layer(scorer.weights[None], np.array([scorer.bias], np.float32)),)
+    if isinstance(scorer, LayeredHead):
+        return scorer.layers
+    raise TypeError(f"a scorer of the form {scorer.form!r} has no layers to export")
+
+
+def why_not_native(encoder_dir: Path, settings: EncoderSettings, layers: Sequence[Layer]) -> str | None:
     """Why no sequence-classification model can express this classifier; None where one can."""
     from transformers import AutoConfig
 
@@ -74,10 +101,18 @@ def why_not_native(encoder_dir: Path, settings: EncoderSettings) -> str | None:
         return f"{settings.pooling} pooling cannot be expressed by BertForSequenceClassification, which takes CLS"
     if settings.normalize:
         return "normalisation to unit length cannot be expressed by BertForSequenceClassification"
+    activations = [layer.activation for layer in layers]
+    if activations == ["identity"]:
+        return None
+    if activations != ["tanh", "identity"]:
+        return f"BertForSequenceClassification has a tanh layer before its output, this head has {activations[0]}"
+    width, dimension = layers[0].weight.shape
+    if width != dimension:
+        return f"the pooler of this encoder has {dimension} values, this head's hidden layer {width}"
     return None
 
 
-def _write_pipeline(directory: Path, encoder_dir: Path, settings: EncoderSettings, head: Head) -> None:
+def _write_pipeline(directory: Path, encoder_dir: Path, settings: EncoderSettings, layers: Sequence[Layer]) -> None:
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -86,19 +121,19 @@ def _write_pipeline(directory: Path, encoder_dir: Path, settings: EncoderSetting
     transformer = Transformer(
         str(encoder_dir), max_seq_length=settings.max_tokens, model_kwargs={"dtype": torch.float32, **_SAFE}
     )
-    dimension = len(head.weights)
-    modules: list[Any] = [transformer, Pooling(dimension, settings.pooling)]
+    modules: list[Any] = [transformer, Pooling(layers[0].weight.shape[1], settings.pooling)]
     if settings.normalize:
         modules.append(Normalize())
-    weights, bias = torch.from_numpy(head.weights.copy()), torch.tensor([head.bias])
-    modules.append(
-        Dense(dimension, 1, activation_function=torch.nn.Identity(), init_weight=weights.unsqueeze(0), init_bias=bias)
-    )
+    for layer in layers:
+        weight, bias = torch.from_numpy(layer.weight.copy()), torch.from_numpy(layer.bias.copy())
+        activation = getattr(torch.nn, _TORCH_ACTIVATIONS[layer.activation])()
+        out, into = layer.weight.shape
+        modules.append(Dense(into, out, activation_function=activation, init_weight=weight, init_bias=bias))
     pipeline = SentenceTransformer(modules=modules, device="cpu")
     pipeline.save_pretrained(str(directory), create_model_card=False, safe_serialization=True)
 
 
-def _write_native(directory: Path, encoder_dir: Path, settings: EncoderSettings, head: Head) -> None:
+def _write_native(directory: Path, encoder_dir: Path, settings: EncoderSettings, layers: Sequence[Layer]) -> None:
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -116,12 +151,18 @@ def _write_native(directory: Path, encoder_dir: Path, settings: EncoderSettings,
     )
     encoder = AutoModel.from_pretrained(source, dtype=torch.float32, **_SAFE)
     model.bert.load_state_dict(encoder.state_dict())
+    pooler, output = layers if len(layers) == 2 else _as_pooler_and_output(layers[0])
     with torch.no_grad():
-        model.bert.pooler.dense.weight.copy_(EPS * torch.eye(len(head.weights)))
-        model.bert.pooler.dense.bias.zero_()
-        model.classifier.weight.copy_(torch.from_numpy(head.weights / EPS).unsqueeze(0))
-        model.classifier.bias.fill_(head.bias)
+        for module, layer in ((model.bert.pooler.dense, pooler), (model.classifier, output)):
+            module.weight.copy_(torch.from_numpy(layer.weight.copy()))
+            module.bias.copy_(torch.from_numpy(layer.bias.copy()))
     model.save_pretrained(str(directory))
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     tokenizer.model_max_length = settings.max_tokens
     tokenizer.save_pretrained(str(directory))
+
+
+def _as_pooler_and_output(linear: Layer) -> tuple[Layer, Layer]:
+    dimension = linear.weight.shape[1]
+    narrow = Layer(EPS * np.eye(dimension, dtype=np.float32), np.zeros(dimension, np.float32), "tanh")
+    return narrow, Layer(linear.weight / np.float32(EPS), linear.bias)

@@ -3,18 +3,22 @@
 What belongs here: the words. What does not: the files beside it (`export.py`).
 """
 
+from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.report import Report
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.rating.lens import Lens
 
+_SCORE = "The score is real-valued and not clipped; round it half to even and clip it for an integer score."
+
 
 def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: str | None) -> str:
-    """The README.md of the model folder. `native` is why there is no sequence-classification model, or None."""
+    """The README.md of the model folder. `native` is why there is no sequence-classification model, or None; it and the
+    encoder's `settings` say nothing of a classifier that reads texts."""
     counts = report.counts
     chosen = ", ".join(f"{name} = {value}" for name, value in report.chosen.items()) or "none were made"
     lines = [
         "---",
-        "library_name: sentence-transformers",
+        *(["library_name: sentence-transformers"] if report.encoder != TEXT_ENCODER else []),
         "pipeline_tag: text-classification",
         f"tags: [text-quality, regression, {lens.name}]",
         "---",
@@ -23,34 +27,7 @@ def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: st
         f"Predicts the score that a rater gives a document through the lens `{lens.name}`, on a scale from {lens.low} "
         f"to {lens.high}: {lens.description}",
         "",
-        f"A linear head on the frozen encoder `{report.encoder}` ({settings.pooling} pooling, "
-        f"{'unit length' if settings.normalize else 'not normalised'}, the first {settings.max_tokens} tokens of a "
-        "text). The score is real-valued and not clipped; round it half to even and clip it for an integer score.",
-        "",
-        "## Use",
-        "```python",
-        "from sentence_transformers import SentenceTransformer",
-        "",
-        'scores = SentenceTransformer("<this folder>").encode(["a document", "another"])[:, 0]',
-        "```",
-    ]
-    if native is None:
-        lines += [
-            "or, without sentence-transformers:",
-            "```python",
-            "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
-            "",
-            'folder = "<this folder>/sequence_classification"',
-            "model = AutoModelForSequenceClassification.from_pretrained(folder)",
-            "tokenizer = AutoTokenizer.from_pretrained(folder)",
-            'batch = tokenizer(["a document"], truncation=True, padding=True, return_tensors="pt")',
-            "scores = model(**batch).logits[:, 0]",
-            "```",
-        ]
-    else:
-        lines += [f"There is no native sequence-classification model: {native}."]
-    lines += [
-        "`head.safetensors` holds the head alone (`weight`, `bias`).",
+        *(_of_texts(report) if report.encoder == TEXT_ENCODER else _of_vectors(settings, report, native)),
         "",
         "## Quality",
         f"Trained on {counts.train + counts.validation} rated texts ({counts.validation} of them for "
@@ -75,3 +52,56 @@ def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: st
         *(f"- {note}" for note in report.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _of_vectors(settings: EncoderSettings, report: Report, native: str | None) -> list[str]:
+    """What it is and how to use it, of a head on the encoder."""
+    lines = [
+        f"A {report.model} head on the frozen encoder `{report.encoder}` ({settings.pooling} pooling, "
+        f"{'unit length' if settings.normalize else 'not normalised'}, the first {settings.max_tokens} tokens of a "
+        f"text). {_SCORE}",
+        "",
+        "## Use",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        'scores = SentenceTransformer("<this folder>").encode(["a document", "another"])[:, 0]',
+        "```",
+    ]
+    if native is None:
+        lines += [
+            "or, without sentence-transformers:",
+            "```python",
+            "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+            "",
+            'folder = "<this folder>/sequence_classification"',
+            "model = AutoModelForSequenceClassification.from_pretrained(folder)",
+            "tokenizer = AutoTokenizer.from_pretrained(folder)",
+            'batch = tokenizer(["a document"], truncation=True, padding=True, return_tensors="pt")',
+            "scores = model(**batch).logits[:, 0]",
+            "```",
+        ]
+    else:
+        lines += [f"There is no native sequence-classification model: {native}."]
+    lines += [
+        "`scorer.json` and `head.safetensors` hold the head alone, for vectors of your own. Of a linear head: `weight` "
+        "and `bias`, score = vector · weight + bias. Of others: `layers.0.weight` [out, in] and `layers.0.bias`, then "
+        "`layers.1`; the `activations` of the layers stand in `scorer.json`, and the last layer's value is the score."
+    ]
+    return lines
+
+
+def _of_texts(report: Report) -> list[str]:
+    """What it is and how to use it, of a whole model."""
+    return [
+        f"A {report.model} model that reads texts itself; its files are in this folder. {_SCORE}",
+        "",
+        "## Use",
+        "```python",
+        "from pathlib import Path",
+        "",
+        "from datashop_assets.classifier.recipes import load_scorer",
+        "",
+        'scores = load_scorer(Path("<this folder>")).predict(["a document", "another"])',
+        "```",
+    ]
