@@ -4,13 +4,14 @@ What belongs here: reading them, and the identity of what was read. What does no
 (`contamination.py`), file formats (`corpus/readers.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import Any, cast
 
 from fsspec.core import url_to_fs
 
 from datashop_assets.corpus.readers import BadRow, Wanted, format_of, read_rows
+from datashop_assets.corpus.structured import column_text
 from datashop_assets.deduplication_settings import ContaminationSettings, EvaluationTexts
 from datashop_assets.lineage import content_id
 from datashop_assets.mmlu import LETTERS, Question, mmlu_questions
@@ -67,7 +68,16 @@ def _file_items(given: EvaluationTexts) -> Iterator[Item]:
                 )
             with fs.open(path, "rb") as handle:
                 for number, values in read_rows(path, handle, Wanted(given.columns, (), LONGEST_ITEM_BYTES)):
-                    if isinstance(values, BadRow):
-                        raise EvaluationSetError(f"the evaluation set {given.name!r}: {path} row {number}: {values}")
-                    texts = tuple(str(values[column]) for column in given.columns if values.get(column))
+                    try:
+                        texts = _texts(values, given.columns)
+                    except BadRow as bad:
+                        raise EvaluationSetError(
+                            f"the evaluation set {given.name!r}: {path} row {number}: {bad.reason}, {bad.detail}"
+                        ) from bad
                     yield Item(f"{given.name}/{path.rpartition('/')[2]}/{number}", texts)
+
+
+def _texts(values: Mapping[str, Any] | BadRow, columns: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(values, BadRow):
+        raise values
+    return tuple(text for column in columns if (text := column_text(values, column)))

@@ -27,7 +27,7 @@ _SPREAD_32 = np.uint32(0x9E3779B1)
 _SPREAD_64 = np.uint64(0x9E3779B97F4A7C15)
 
 SIGNATURE_TYPE = np.dtype("<u2")
-SCHEMA = {"signature": pl.Binary, "keys": pl.List(pl.Int64)}
+SCHEMA = pl.Schema({"signature": pl.Binary, "keys": pl.List(pl.Int64)})
 
 
 def algorithm() -> str:

@@ -16,11 +16,13 @@ from datashop_assets.deduplication.tables import Rejection
 from datashop_assets.deduplication.words import words_of
 from datashop_assets.deduplication_settings import RepeatedParagraphSettings
 
-SCHEMA = {
-    "reason": pl.String,
-    "spans": pl.List(pl.Struct({"start": pl.Int64, "end": pl.Int64})),
-    "removed_share": pl.Float32,
-}
+SCHEMA = pl.Schema(
+    {
+        "reason": pl.String,
+        "spans": pl.List(pl.Struct({"start": pl.Int64, "end": pl.Int64})),
+        "removed_share": pl.Float32,
+    }
+)
 _SEPARATORS = {"blank_line": re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+"), "line": re.compile(r"\s*\n\s*")}
 
 Span = tuple[int, int]

@@ -111,8 +111,8 @@ def test_shards_may_be_judged_in_any_order(tmp_path: Path) -> None:
     for name, order in (("forwards", (0, 1, 2)), ("backwards", (2, 1, 0)), ("at_once", None)):
         (tmp_path / name).mkdir()
         project = world(tmp_path / name, EVERYTHING)
-        land(project, "a", TEXT, OTHER)
-        land(project, "b", EDITED)
+        project.land("a", lines=[line(TEXT), line(OTHER)])
+        project.land("b", lines=[line(EDITED)])
         shards = land(project, "c", EDITED, OTHER.replace("summer", "winter"))
         project.run("sign_documents")
         if order is None:
