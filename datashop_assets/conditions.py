@@ -135,7 +135,7 @@ class _Reading:
                 if attribute != "int":
                     raise self.fault(node, f"asks for .{attribute}; there is only .int, the rounded score")
                 return self.operand(Operand(name, rounded=True))
-            case ast.Constant(value=value) if type(value) in (int, float):
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 if not math.isfinite(value):
                     raise self.fault(node, "has a number that is not finite")
                 return pl.lit(float(value), pl.Float32)

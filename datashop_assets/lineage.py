@@ -38,8 +38,12 @@ def embeddings_version(documents_version: str, encoder: str) -> str:
     return content_id("embeddings", EMBEDDING_RECIPE, documents_version, encoder)
 
 
-def annotations_version(documents_version: str, lens_version: str, rater: str, size: int, seed: int) -> str:
-    return content_id("annotations", ANNOTATION_RECIPE, documents_version, lens_version, rater, size, seed)
+def annotations_version(
+    documents_version: str, lens_version: str, rater: str, size: int, seed: int, population: str | None = None
+) -> str:
+    """`population` is the filtered version of the cell whose kept documents are sampled; null: all are."""
+    inside = () if population is None else (population,)
+    return content_id("annotations", ANNOTATION_RECIPE, documents_version, lens_version, rater, size, seed, *inside)
 
 
 def scores_version(embeddings_version: str, classifier: str) -> str:

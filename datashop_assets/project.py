@@ -5,16 +5,17 @@ What does not: where things run and with which credentials (`resources/profiles.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from datashop_assets.attribute_settings import AttributeSettings, check_attributes, with_places
+from datashop_assets.cascade_settings import CascadeSettings
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.deduplication_settings import DeduplicationSettings
 from datashop_assets.encoder_settings import EncoderSettings
-from datashop_assets.filter_settings import KeepFraction, Threshold
+from datashop_assets.filter_settings import CutoffPolicy, KeepFraction, check_filters
 from datashop_assets.release_settings import ReleaseSettings
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
 from datashop_assets.settings import Settings
@@ -167,7 +168,13 @@ class LensSettings(Settings):
     auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
     curation: CurationSettings = CurationSettings()
     recipe: ClassifierRecipe = ClassifierRecipe()
-    cutoff: Annotated[KeepFraction | Threshold, Field(union_mode="left_to_right")] = KeepFraction(keep_fraction=0.1)
+    population: str | None = Field(
+        None, description="another lens, whose kept documents alone are rated, trained on and kept; null: the corpus"
+    )
+    cutoff: CutoffPolicy = KeepFraction(keep_fraction=0.1)
+    cascade: CascadeSettings | None = Field(
+        None, description="a cheap stage before the encoder, for shards without embeddings; null: none"
+    )
     summary: SummarySettings = SummarySettings()
     release: ReleaseSettings = ReleaseSettings()
     selection: SelectionSettings = SelectionSettings()
@@ -269,6 +276,7 @@ class Project(Settings):
             if unknown := sorted(set(chosen) - set(self.all_strategies)):
                 raise ValueError(f"lens {name!r} selects by {unknown}; known strategies: {sorted(self.all_strategies)}")
         check_attributes(self.attributes, self.lenses, self.raters)
+        check_filters(self.lenses, self.attributes)
         for name, target in self.targets.items():
             if target.rater not in self.raters:
                 raise ValueError(

@@ -246,24 +246,40 @@ CUTOFFS = TableSpec(
         "documents": pl.Int64,
         "shards": pl.List(pl.String),
         "created_at": pl.Datetime("us", "UTC"),
+        "share_error": pl.Float64,
+        "lower_by_source": pl.List(pl.Struct({"source": pl.String, "lower": pl.Float64})),
     },
     key="cutoff",
+    schema_version=2,
     notes={
         "policy": "JSON of the cut-off policy that the project file asked for",
         "lower": "kept when score >= lower (null: no bound)",
         "upper": "kept when score <= upper (null: no bound)",
         "reverse": "keep what the bounds exclude",
         "kept_share": "share of the scored documents inside, over the shards covered",
+        "share_error": "bound on the error of kept_share; null (exact) in records made before this was recorded",
+        "lower_by_source": "with quotas, instead of lower: the bound of each source; infinite where nothing is kept",
     },
 )
 
 FILTERED = TableSpec(
     "filtered_documents",
-    {"shard": pl.String, "id": pl.String, "kept": pl.Boolean, "reason": pl.String, "version": pl.String},
+    {
+        "shard": pl.String,
+        "id": pl.String,
+        "kept": pl.Boolean,
+        "reason": pl.String,
+        "version": pl.String,
+        "detail": pl.String,
+    },
     partition_by=("shard",),
     key="id",
     version_column="version",
-    notes={"reason": "why the document was kept or dropped: a code of filtering.cutoff"},
+    schema_version=2,
+    notes={
+        "reason": "why the document was kept or dropped: a code of filtering.cutoff or deduplication.tables",
+        "detail": "unscored: the name whose score is missing; else null",
+    },
 )
 
 RELEASES = TableSpec(

@@ -7,8 +7,9 @@ with their stage).
 from datashop_assets import records
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
 from datashop_assets.deduplication.tables import CONTAMINATION, DUPLICATES, MINHASHES, REPEATED_PARAGRAPHS
+from datashop_assets.filtering.tables import SCORE_SKETCHES
 from datashop_assets.records import TableSpec
-from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS, ATTRIBUTE_SCORES, ATTRIBUTES
+from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS, ATTRIBUTE_SCORES, ATTRIBUTES, CASCADE_AUDITS, CASCADES
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 
 TABLES: tuple[TableSpec, ...] = (
@@ -31,7 +32,10 @@ TABLES: tuple[TableSpec, ...] = (
     ATTRIBUTE_SCORES,
     ATTRIBUTES,
     ATTRIBUTE_REPORTS,
+    SCORE_SKETCHES,
     records.CUTOFFS,
+    CASCADES,
+    CASCADE_AUDITS,
     records.FILTERED,
     records.RELEASES,
     SELECTED,

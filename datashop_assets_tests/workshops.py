@@ -17,12 +17,11 @@ from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.evaluation.results import ModelResults, TaskResult
 from datashop_assets.evaluation.tasks import MMLU_TASK, task_names
 from datashop_assets.filter_settings import Threshold
-from datashop_assets.filtering.cutoff import decide
-from datashop_assets.filtering.filter import apply
-from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
-from datashop_assets.lineage import content_id, stable_fraction
-from datashop_assets.records import DOCUMENTS, FILTERED, SCORES, Cell
+from datashop_assets.filtering.state import current_cutoff, record_cutoff
+from datashop_assets.lineage import content_id, filtered_version, stable_fraction
+from datashop_assets.records import DOCUMENTS, FILTERED, SCORES
 from datashop_assets.seams import Launcher
+from datashop_assets_tests.filtering.rankings import decide, verdicts
 from datashop_assets_tests.worlds import World, worth, write_project
 from resources.lake import DeltaLake
 from resources.launchers import ScriptedLauncher
@@ -111,10 +110,11 @@ def filter_by_hand(
     if decision.is_new:
         record_cutoff(lake, decision.record, {})
     pool = {shard.shard for shard in registered_shards(lake) if shard.pool_only}
-    for cell, version in wanted_filtered(lake, decision.record, [Cell(shard, lens) for shard in shards]).items():
-        rows = apply(scored.filter(shard=cell.shard), decision.record, cell.shard in pool)
-        rows = rows.with_columns(shard=pl.lit(cell.shard), version=pl.lit(version)).select(list(FILTERED.schema))
-        lake.commit(FILTERED.of(lens), rows, [{"shard": cell.shard, "version": version}], {})
+    for shard in shards:
+        version = filtered_version("by hand", decision.record.cutoff, shard in pool)
+        rows = verdicts(scored.filter(shard=shard), decision.record, shard in pool)
+        rows = rows.with_columns(shard=pl.lit(shard), version=pl.lit(version)).select(list(FILTERED.schema))
+        lake.commit(FILTERED.of(lens), rows, [{"shard": shard, "version": version}], {})
 
 
 class AnnealingWorld(World):

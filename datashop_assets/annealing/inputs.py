@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from datashop_assets.filtering.produce import filtered_corpus, releasable_shards
+from datashop_assets.filtering.produce import filtered_corpus
+from datashop_assets.filtering.state import releasable_shards
 from datashop_assets.lineage import stable_fraction
 from datashop_assets.project import Project
 from datashop_assets.records import DOCUMENTS, FILTERED

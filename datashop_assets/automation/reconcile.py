@@ -13,9 +13,10 @@ from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import active_shards
-from datashop_assets.filtering.cutoff import policy_text
 from datashop_assets.filtering.drift import cutoff_has_drifted
-from datashop_assets.filtering.state import current_cutoff, wanted_filtered
+from datashop_assets.filtering.rule import Ranking, Rule
+from datashop_assets.filtering.state import current_cutoff, filtered_versions, population_versions, ranking_versions
+from datashop_assets.filtering.tables import SCORE_SKETCHES
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import (
     Rectangle,
@@ -143,17 +144,20 @@ class _Look:
         there = self.have(scores_target(lens, promotion.classifier), cells)
         if stale_cells(wanted, there):
             return self.as_work("score_documents", wanted, there, self.lake.version(SCORES.of(lens)))
-        cutoff = current_cutoff(self.lake, lens)
-        policy = self.graph.settings(lens).cutoff
-        asked = policy_text(policy)
-        in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (promotion.classifier, asked)
-        if cutoff is None or not in_force or cutoff_has_drifted(self.lake, cutoff, policy, self.graph.project):
-            if self.busy("set_cutoff", lens):
+        cutoff, project = current_cutoff(self.lake, lens), self.graph.project
+        rule = Rule.of(self.graph.settings(lens))
+        in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (promotion.classifier, rule.text)
+        if cutoff is None or not in_force or cutoff_has_drifted(self.lake, cutoff, rule, project):
+            # What else the filter reads, e.g. the population, is made by work of its own: a cut-off waits for it.
+            _, waiting = ranking_versions(self.lake, Ranking(lens, promotion.classifier, rule), project, cells)
+            if waiting or self.busy("set_cutoff", lens):
                 return []
             everything = Rectangle(lens, ready[0], ready[-1], len(ready), len(ready))
-            target = content_id(promotion.classifier, asked, self.lake.version(CUTOFFS))
+            summarised = self.lake.version(SCORE_SKETCHES.of(lens))
+            target = content_id(promotion.classifier, rule.text, self.lake.version(CUTOFFS), summarised)
             return [Work("set_cutoff", everything, target, partition_key=lens)]
-        filtered, table = wanted_filtered(self.lake, cutoff, cells), FILTERED.of(lens)
+        filtered, _ = filtered_versions(self.lake, cutoff, project, cells)
+        table = FILTERED.of(lens)
         return self.as_work("filter_documents", filtered, self.have(Target(table), cells), self.lake.version(table))
 
     def rating_work(self, lens: str, documents: Mapping[Cell, str], raters: Callable[[str], Rater]) -> list[Work]:
@@ -161,12 +165,16 @@ class _Look:
         settings = self.graph.settings(lens)
         version = self.graph.lenses[lens].version
         cells = {Cell(cell.shard, lens): made for cell, made in documents.items()}
+        inside: dict[Cell, str] = {}
+        if settings.population:
+            inside = population_versions(self.lake, settings.population, self.graph.project, list(cells))
+            cells = {cell: cells[cell] for cell in inside}
         wanted, there = dict.fromkeys(cells, ""), dict.fromkeys(cells, "")
         for rater in [raters(name).id for name in self.graph.asked_raters(lens)]:
             known = self.have(annotations_target(lens, rater), list(cells))
             for cell, made in cells.items():
                 wanted[cell] += annotations_version(
-                    made, version, rater, settings.sample_per_shard, settings.sample_seed
+                    made, version, rater, settings.sample_per_shard, settings.sample_seed, inside.get(cell)
                 )
                 there[cell] += str(base_version(known.get(cell)))
         job = RATING_JOBS[self.graph.lenses[lens].kind]

@@ -19,11 +19,15 @@ from datashop_assets.asset_metadata import (
 from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.corpus.registry import shards_by_key
-from datashop_assets.embedding.inputs import ready_cells
-from datashop_assets.filtering.cutoff import CutoffRecord, decide
+from datashop_assets.filtering.candidates import candidates
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.decide import decide
 from datashop_assets.filtering.filter import apply, reason_counts
-from datashop_assets.filtering.produce import produce_release, scored_corpus
-from datashop_assets.filtering.state import current_cutoff, record_cutoff, require_cutoff, wanted_filtered
+from datashop_assets.filtering.overview import by_source, by_verdict, cutoff_facts, drawn_bounds, shown_scores
+from datashop_assets.filtering.produce import produce_release
+from datashop_assets.filtering.rule import Ranking, Rule
+from datashop_assets.filtering.sketches import ranked_corpus, update_sketches
+from datashop_assets.filtering.state import current_cutoff, filtered_versions, record_cutoff, require_cutoff
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import FILTER_RECIPE
 from datashop_assets.partitions import (
@@ -35,8 +39,7 @@ from datashop_assets.partitions import (
     lens_partitions,
 )
 from datashop_assets.plots import histogram
-from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell, TableSpec
-from datashop_assets.scoring.state import scores_target
+from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell
 from datashop_assets.seams import Lake, Tokenizers
 
 GROUP = "filtering"
@@ -55,35 +58,32 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         tags=CPU,
         description=(
             "Which scores are kept: an immutable record, decided over all documents that the promoted classifier has "
-            "scored. A new one is made on a new promotion, a changed policy, or when the kept share has drifted."
+            "scored, from summaries that a new shard leaves as they are. A new record is made on a new promotion, a "
+            "changed policy, or when the kept share has drifted."
         ),
     )
     @plain_failures
     def cutoff(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-        lens = context.partition_key
-        classifier = require_promoted(lake, lens).classifier
-        scored = scored_corpus(lake, lens, classifier, graph.project)
-        policy = graph.settings(lens).cutoff
-        decision = decide(scored, policy, lens, classifier, current_cutoff(lake, lens))
+        lens, project = context.partition_key, graph.project
+        rule = Rule.of(graph.settings(lens))
+        ranking = Ranking(lens, require_promoted(lake, lens).classifier, rule)
+        lineage = lineage_of(context, lake, SCORES.of(lens))
+        made = update_sketches(lake, ranking, project, lineage)
+        corpus = ranked_corpus(lake, ranking, project)
+        decision = decide(corpus, rule, lens, ranking.classifier, current_cutoff(lake, lens))
         if decision.is_new:
-            record_cutoff(lake, decision.record, lineage_of(context, lake, SCORES.of(lens)))
+            record_cutoff(lake, decision.record, lineage)
         context.log.info("cut-off %s: %s", decision.record.cutoff, decision.why)
-        record = decision.record
-        bounds = {
-            name: bound for name, bound in (("lower", record.lower), ("upper", record.upper)) if bound is not None
-        }
+        bounds = drawn_bounds(decision.record)
         return dg.MaterializeResult(
             metadata={
-                **bounds,
-                "cutoff": decision.record.cutoff,
-                "classifier": classifier,
-                "policy": dg.MetadataValue.json(policy.model_dump(mode="json")),
-                "kept share": decision.kept_share,
-                "documents": decision.documents,
-                "unscored": decision.unscored,
-                "skipped": not decision.is_new,
-                "why": decision.why,
-                "scores": picture(histogram(scored["score"], lines=bounds), "scores over the whole corpus"),
+                **cutoff_facts(decision),
+                "policy": dg.MetadataValue.json(rule.policy.model_dump(mode="json")),
+                "shards summarised now": made,
+                "shards that wait for what else the filter reads": len(corpus.waiting),
+                "documents by verdict": table(by_verdict(corpus, decision)),
+                "by source": table(by_source(corpus, decision)),
+                "scores": picture(histogram(shown_scores(corpus), lines=bounds), "scores over the whole corpus"),
             }
         )
 
@@ -98,7 +98,10 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         metadata=table_metadata(FILTERED),
         tags=CPU,
         retry_policy=RETRY,
-        description="Every document with the verdict of the cut-off and its reason. Narrow: no text is copied.",
+        description=(
+            "Every document with the verdict of the cut-off and its reason. Narrow: no text is copied. A lens with a "
+            "population needs this of that lens first, which the partitions cannot say: a run says so instead."
+        ),
     )
     @plain_failures
     def filtered_documents(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> None:
@@ -106,16 +109,14 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         with reported(context) as take:
             for lens, cells in cells_by_lens(context).items():
                 record = require_cutoff(lake, lens)
-                scores = SCORES.of(lens)
 
-                def produce(cell: Cell, record: CutoffRecord = record, scores: TableSpec = scores) -> Produced:
-                    where = {"shard": [cell.shard], "classifier": [record.classifier]}
-                    rows = apply(lake.scan(scores, where).collect(), record, shards[cell.shard].pool_only)
+                def produce(cell: Cell, record: CutoffRecord = record) -> Produced:
+                    seen = candidates(lake, record.ranking, graph.project, cell.shard)
+                    rows = apply(seen, record, shards[cell.shard].pool_only)
                     return Produced(rows, {"kept": int(rows["kept"].sum()), **reason_counts(rows)})
 
-                ready, missing = ready_cells(lake, scores_target(lens, record.classifier), cells, "scores")
-                wanted = wanted_filtered(lake, record, ready)
-                lineage = lineage_of(context, lake, scores, CUTOFFS)
+                wanted, missing = filtered_versions(lake, record, graph.project, cells)
+                lineage = lineage_of(context, lake, SCORES.of(lens), CUTOFFS)
                 take(refresh(lake, Target(FILTERED.of(lens)), wanted, produce, lineage, missing=missing))
 
     @dg.asset(

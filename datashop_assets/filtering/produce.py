@@ -60,20 +60,6 @@ class FilteredCorpus:
     tables: Mapping[str, int]
 
 
-def releasable_shards(lake: Lake, project: Project) -> list[str]:
-    """The shards whose documents can be released: active ones that do not serve annotation alone."""
-    return [shard.shard for shard in active_shards(lake, project) if not shard.pool_only]
-
-
-def scored_corpus(lake: Lake, lens: str, classifier: str, project: Project) -> pl.DataFrame:
-    """Shard and score of every document that the classifier has scored and that can be released.
-
-    The others have no part in the cut-off: they would take up its keep-fraction.
-    """
-    scores = lake.scan(SCORES.of(lens), {"classifier": [classifier]})
-    return scores.filter(pl.col("shard").is_in(releasable_shards(lake, project))).select("shard", "score").collect()
-
-
 def filtered_corpus(lake: Lake, lens: str, project: Project) -> FilteredCorpus:
     """The project's corpus by the cut-off in force, as it stands at one moment.
 
@@ -103,7 +89,7 @@ def filtered_cells(lake: Lake, cutoff: CutoffRecord, project: Project) -> dict[C
     """
     active = {shard.shard for shard in active_shards(lake, project)}
     cells = [Cell(shard, cutoff.lens) for shard in lake.cells(DOCUMENTS)["shard"] if shard in active]
-    wanted = wanted_filtered(lake, cutoff, cells)
+    wanted = wanted_filtered(lake, cutoff, project, cells)
     known = have(lake, Target(FILTERED.of(cutoff.lens)), cells)
     stale = [cell.shard for cell, version in wanted.items() if known.get(cell, (None, 0))[0] != version]
     if stale:

@@ -135,7 +135,9 @@ def rate_partitions(
             size = settings.sample_per_shard if config.sample_per_shard is None else config.sample_per_shard
             # A lens whose ratings are all imported is asked about too: its rater says that they are to be imported.
             for name in [config.rater] if config.rater else graph.asked_raters(lens_name) or [settings.rater]:
-                assignment = Assignment(lens, raters(name), size, settings.sample_seed, retry_before)
+                assignment = Assignment(
+                    lens, raters(name), size, settings.sample_seed, retry_before, settings.population
+                )
                 asked = graph.project.raters[name]
                 spending = run.spending(name, config.budget(asked.budget), asked.price)
                 run.rate(assignment, cells, spending, describe)

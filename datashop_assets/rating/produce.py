@@ -17,6 +17,7 @@ from datashop_assets.lineage import annotations_version, base_version, content_i
 from datashop_assets.rating.annotate import Annotated, annotate, paid_for
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Lens
+from datashop_assets.rating.population import Population
 from datashop_assets.rating.quality import PARTIAL, annotations_target, failed_shards
 from datashop_assets.rating.reading import identities, read_documents
 from datashop_assets.rating.sampling import sample
@@ -31,7 +32,8 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 class Assignment:
     """Who rates how much: a rater, a lens, and a sample of `size` documents a shard.
 
-    With `retry_failed_before`, also what failed before that moment in cells that are done is rated again.
+    With `retry_failed_before`, also what failed before that moment in cells that are done is rated again. With
+    `population`, the sample is one of the documents that this other lens's filter keeps.
     """
 
     lens: Lens
@@ -39,6 +41,7 @@ class Assignment:
     size: int
     seed: int
     retry_failed_before: datetime | None = None
+    population: str | None = None
 
 
 def rate_cells(
@@ -63,10 +66,14 @@ def rate_cells(
     spending = spending or Spending(rater.id)
     target = annotations_target(lens.name, rater.id)
     ready, missing = ready_cells(lake, Target(DOCUMENTS), cells, "documents")
+    population = Population(lake, assignment.population)
+    ready, outside = population.ready(ready)
+    missing |= outside
     documents = versions(lake, Target(DOCUMENTS), ready, "documents")
+    inside = population.versions(ready)
     snapshot = lake.version(DOCUMENTS)
     wanted = {
-        cell: annotations_version(version, lens.version, rater.id, assignment.size, assignment.seed)
+        cell: annotations_version(version, lens.version, rater.id, assignment.size, assignment.seed, inside.get(cell))
         for cell, version in documents.items()
     }
 
@@ -87,7 +94,7 @@ def rate_cells(
 
     def produce(cell: Cell) -> Produced:
         every = identities(lake, cell.shard, snapshot)
-        sampled = sample(every, assignment.size, assignment.seed)
+        sampled = sample(population.of(cell, every), assignment.size, assignment.seed)
 
         def existing() -> pl.LazyFrame:
             return lake.scan(target.table, {"shard": [cell.shard], "rater": [rater.id]})

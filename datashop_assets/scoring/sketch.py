@@ -1,11 +1,11 @@
 """Summaries of scores that are small, mergeable and of a stated error: quantiles over a corpus without its scores.
 
 What belongs here: the equi-depth summary (every m-th order statistic), its merging, ranks and quantiles. What does not:
-where summaries are kept (`sketches.py`), what a cut-off makes of them (`filtering/cutoff.py`).
+where summaries are kept and what a cut-off makes of them (the filtering stage).
 
 The error is one of *rank*: of the share of documents below a value, never of the value, so that it means the same on
-every scale and where scores are negative or equal. Munro and Paterson, "Selection and sorting with limited storage"
-(1980), section 4, is the first to merge such summaries; being deterministic, equal scores give equal cut-offs.
+every scale and where scores are negative or equal. Such summaries were first merged by Munro and Paterson,
+"Selection and sorting with limited storage" (1980); being deterministic, equal scores give equal cut-offs.
 """
 
 import math
@@ -71,6 +71,11 @@ class ScoreSketch:
         if not 1 <= k <= self.n:
             raise ValueError(f"no {k}-th largest of {self.n} scores")
         return self._at(self.n - k + 1)
+
+    def spread(self, most: int) -> NDArray[np.float32]:
+        """All scores, ascending, where there are at most `most`; else so many, equally spaced among them."""
+        places = np.linspace(1, self.n, min(self.n, most)).round() if self.n else np.empty(0)
+        return self.values[np.searchsorted(self._up_to, places, side="left")]
 
     def _at(self, place: int) -> float:
         return float(self.values[np.searchsorted(self._up_to, place, side="left")])

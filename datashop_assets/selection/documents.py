@@ -18,7 +18,7 @@ from datashop_assets.curation.produce import current_curation
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS
 from datashop_assets.curation.transition import PoolTooSmallError
 from datashop_assets.embedding.inputs import MissingUpstreamError, current_embeddings, vectors_for
-from datashop_assets.filtering.produce import releasable_shards
+from datashop_assets.filtering.state import releasable_shards
 from datashop_assets.lineage import content_id
 from datashop_assets.project import CurationSettings, Project
 from datashop_assets.rating.lens import Lens

@@ -18,8 +18,10 @@ from datashop_assets.classifier.registry import ClassifierRecord, Promotion
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import register, registered_shards
 from datashop_assets.embedding.inputs import wanted_embeddings
-from datashop_assets.filtering.cutoff import CutoffRecord, decide, policy_text
-from datashop_assets.filtering.produce import scored_corpus
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.decide import decide
+from datashop_assets.filtering.rule import Ranking, Rule
+from datashop_assets.filtering.sketches import ranked_corpus, update_sketches
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.project import load_project
@@ -72,7 +74,7 @@ class Tables:
         self.lake.commit(PROMOTIONS, pl.DataFrame([row], schema=PROMOTIONS.schema), None, {})
 
     def cut(self, lens: str, cutoff: str, classifier: str) -> None:
-        now, asked = self.later(), policy_text(self.graph.settings(lens).cutoff)
+        now, asked = self.later(), Rule.of(self.graph.settings(lens)).text
         record_cutoff(
             self.lake, CutoffRecord(lens, cutoff, classifier, asked, 1.0, None, False, 0.5, 1, ("x",), now), {}
         )
@@ -105,7 +107,7 @@ class Tables:
             cutoff = current_cutoff(self.lake, lens)
             assert cutoff is not None, "filtering was planned without a cut-off"
             assert cutoff.classifier == self.promoted(lens), "filtering was planned by another classifier's cut-off"
-            self._write(Target(FILTERED.of(lens)), wanted_filtered(self.lake, cutoff, cells))
+            self._write(Target(FILTERED.of(lens)), wanted_filtered(self.lake, cutoff, self.graph.project, cells))
         else:
             raise AssertionError(f"{work.job} is no job that reconciling may ask for")
 
@@ -132,9 +134,11 @@ class Tables:
 
     def decide_cutoff(self, lens: str) -> None:
         """What the asset `cutoff` records for the scores as they are."""
-        classifier, policy = self.promoted(lens), self.graph.settings(lens).cutoff
-        scored = scored_corpus(self.lake, lens, classifier, self.graph.project)
-        decision = decide(scored, policy, lens, classifier, current_cutoff(self.lake, lens), now=self.later())
+        classifier, rule = self.promoted(lens), Rule.of(self.graph.settings(lens))
+        ranking = Ranking(lens, classifier, rule)
+        update_sketches(self.lake, ranking, self.graph.project, {})
+        corpus = ranked_corpus(self.lake, ranking, self.graph.project)
+        decision = decide(corpus, rule, lens, classifier, current_cutoff(self.lake, lens), now=self.later())
         assert decision.is_new
         record_cutoff(self.lake, decision.record, {})
 

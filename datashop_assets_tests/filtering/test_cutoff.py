@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.filter_settings import KeepFraction, Threshold
-from datashop_assets.filtering.cutoff import CutoffError, CutoffRecord, decide
-from datashop_assets.filtering.filter import apply
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.decide import CutoffError
 from datashop_assets.records import CUTOFFS
+from datashop_assets_tests.filtering.rankings import decide, verdicts
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEEP_30 = KeepFraction(keep_fraction=0.3, tolerance=0.05)
@@ -30,8 +31,7 @@ def record_of(values: list[float | None], policy: KeepFraction | Threshold = KEE
 
 
 def kept_by(record: CutoffRecord, values: list[float | None]) -> list[bool]:
-    frame = scores(values).with_row_index("id").with_columns(pl.col("id").cast(pl.String))
-    return apply(frame, record, pool_only=False)["kept"].to_list()
+    return verdicts(scores(values), record)["kept"].to_list()
 
 
 def through_the_table(record: CutoffRecord) -> CutoffRecord:

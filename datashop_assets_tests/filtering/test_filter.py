@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from datashop_assets.filter_settings import Threshold
-from datashop_assets.filtering.cutoff import decide
-from datashop_assets.filtering.filter import apply, reason_counts
+from datashop_assets.filtering.filter import reason_counts
 from datashop_assets.records import FILTERED
+from datashop_assets_tests.filtering.rankings import decide, verdicts
 
 SCORES = pl.DataFrame(
     {"shard": ["s"] * 5, "id": ["e", "d", "c", "b", "a"], "score": [0.0, 1.0, None, 2.0, float("nan")]},
@@ -41,7 +41,7 @@ SCORES = pl.DataFrame(
 )
 def test_reasons(policy: Threshold, pool_only: bool, reasons: list[str]) -> None:
     record = decide(SCORES, policy, "lens", "a", None, now=datetime(2026, 1, 1, tzinfo=UTC)).record
-    filtered = apply(SCORES, record, pool_only)
+    filtered = verdicts(SCORES, record, pool_only)
     assert filtered["id"].to_list() == ["e", "d", "c", "b", "a"]
     assert filtered["reason"].to_list() == reasons
     assert filtered["kept"].to_list() == [reason == "kept" for reason in reasons]
@@ -53,6 +53,6 @@ def test_reasons(policy: Threshold, pool_only: bool, reasons: list[str]) -> None
 
 def test_an_empty_shard_stays_empty() -> None:
     record = decide(SCORES, Threshold(lower=0.0), "lens", "a", None).record
-    filtered = apply(SCORES.clear(), record, pool_only=False)
+    filtered = verdicts(SCORES.clear(), record)
     assert filtered.height == 0
     assert set(reason_counts(filtered).values()) == {0}

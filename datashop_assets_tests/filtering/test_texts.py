@@ -50,7 +50,14 @@ def lake(tmp_path: Path) -> DeltaLake:
             numbers = draw.sample(range(count), count)
             rows = [
                 document(shard, n)
-                | {"classifier": classifier, "score": n / 7, "int_score": 1, "kept": kept(shard, n), "reason": ""}
+                | {
+                    "classifier": classifier,
+                    "score": n / 7,
+                    "int_score": 1,
+                    "kept": kept(shard, n),
+                    "reason": "",
+                    "detail": None,
+                }
                 for n in numbers
             ]
             frame = (

@@ -31,6 +31,7 @@ from datashop_assets_tests.slow.small_project import (
     write_project,
 )
 from resources.lake import DeltaLake
+from resources.profiles import project_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -44,6 +45,7 @@ class Watcher:
 
     def __init__(self, project: SmallProject, served: Served, instance: dg.DagsterInstance) -> None:
         self.lake = DeltaLake(project.profile.lake)
+        self.asked = project_of(project.profile)
         self.served = served
         self.instance = instance
 
@@ -74,7 +76,7 @@ class Watcher:
         have = dict(self.lake.cells(FILTERED.of(LENS)).select("shard", "version").iter_rows())
         return {
             cell.shard
-            for cell, version in wanted_filtered(self.lake, cutoff, cells).items()
+            for cell, version in wanted_filtered(self.lake, cutoff, self.asked, cells).items()
             if have[cell.shard] == version
         }
 

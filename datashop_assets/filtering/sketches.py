@@ -1,0 +1,133 @@
+"""Summaries of each shard's ranked scores, kept so that a cut-off over the corpus reads only what is new.
+
+What belongs here: making, keeping and merging them. What does not: the summary itself (`scoring/sketch.py`), what a
+document is ranked by (`candidates.py`), what follows for the cut-off (`decide.py`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.cellwork import Produced, Target, have, refresh
+from datashop_assets.filtering.candidates import candidates
+from datashop_assets.filtering.decide import Corpus
+from datashop_assets.filtering.rule import Ranking
+from datashop_assets.filtering.state import ranking_versions, releasable_shards
+from datashop_assets.filtering.tables import SCORE_SKETCHES
+from datashop_assets.project import Project
+from datashop_assets.records import SCORES, Cell
+from datashop_assets.scoring.sketch import ScoreSketch, merge, sketch
+from datashop_assets.seams import Lake
+
+# One commit, and one look at the table, for as many shards: at most 24 kB each at the default error.
+SHARDS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Sketched:
+    """Which shards of a ranking have summaries: the scored documents of the cells whose summary is `current`, is
+    `outdated`, or is `missing`; `wanted` are the cells' versions, `waiting` those that cannot be ranked yet."""
+
+    wanted: Mapping[Cell, str]
+    current: Mapping[Cell, int]
+    outdated: Mapping[Cell, int]
+    missing: Mapping[Cell, int]
+    waiting: Mapping[Cell, Exception]
+
+
+def sketched(lake: Lake, ranking: Ranking, project: Project) -> Sketched:
+    """Compare what is stored with every shard that has scored documents and can be released; no rows are read.
+
+    The others have no part in a cut-off: they would take up its keep-fraction.
+    """
+    scored = lake.cells(SCORES.of(ranking.lens)).filter(
+        pl.col("classifier") == ranking.classifier,
+        pl.col("shard").is_in(releasable_shards(lake, project)),
+        pl.col("rows") > 0,
+    )
+    rows = {Cell(shard, ranking.lens): documents for shard, documents in scored.select("shard", "rows").iter_rows()}
+    wanted, waiting = ranking_versions(lake, ranking, project, list(rows))
+    stored = {cell: version for cell, (version, _) in have(lake, sketches_target(ranking), list(wanted)).items()}
+    return Sketched(
+        wanted,
+        {cell: rows[cell] for cell, version in wanted.items() if stored.get(cell) == version},
+        {cell: rows[cell] for cell, version in wanted.items() if cell in stored and stored[cell] != version},
+        {cell: rows[cell] for cell in wanted if cell not in stored},
+        waiting,
+    )
+
+
+def sketches_target(ranking: Ranking) -> Target:
+    """Where the summaries of a ranking stand."""
+    return Target(SCORE_SKETCHES.of(ranking.lens), lambda cell: {"shard": cell.shard, "ranking": ranking.id})
+
+
+def update_sketches(lake: Lake, ranking: Ranking, project: Project, lineage: Mapping[str, Any]) -> int:
+    """Make and commit the summaries that are missing or outdated, reading those shards' scores alone; how many."""
+
+    def produce(cell: Cell) -> Produced:
+        return Produced(sketch_rows(candidates(lake, ranking, project, cell.shard), ranking.rule.policy.share_error))
+
+    wanted = sketched(lake, ranking, project).wanted
+    made = refresh(lake, sketches_target(ranking), wanted, produce, lineage, batch_cells=SHARDS_AT_ONCE)
+    return sum(not outcome.skipped for outcome in made)
+
+
+def sketch_rows(rows: pl.DataFrame, share_error: float) -> pl.DataFrame:
+    """One row [source, values, weights, uncertain, unranked] for each source of a shard's candidates."""
+    summaries = []
+    for (source,), group in sorted(rows.group_by("source"), key=lambda item: str(item[0][0])):
+        ranked = sketch(group["key"].drop_nulls(), share_error)
+        reasons = group["reason"].drop_nulls().value_counts().sort("reason")
+        summaries.append(
+            {
+                "source": source,
+                "values": ranked.values.tolist(),
+                "weights": ranked.weights.tolist(),
+                "uncertain": ranked.uncertain,
+                "unranked": reasons.select("reason", documents="count").to_dicts(),
+            }
+        )
+    schema = {
+        name: dtype for name, dtype in SCORE_SKETCHES.schema.items() if name not in {"ranking", "shard", "version"}
+    }
+    return pl.DataFrame(summaries, schema=schema)
+
+
+def ranked_corpus(lake: Lake, ranking: Ranking, project: Project) -> Corpus:
+    """The whole corpus as it is scored now, from the stored summaries; those that are missing or outdated are made in
+    memory. Raises what to materialize where shards are scored and not one of them can be ranked."""
+    state = sketched(lake, ranking, project)
+    if state.waiting and not state.wanted:
+        raise next(iter(state.waiting.values()))
+    ranked: dict[str, ScoreSketch] = {}
+    unranked: dict[str, dict[str, int]] = {}
+    for rows in _summaries(lake, ranking, project, state):
+        for (source,), group in rows.group_by("source", maintain_order=True):
+            name = str(source)
+            ranked[name] = merge(
+                [*([ranked[name]] if name in ranked else []), *map(_sketch, group.iter_rows(named=True))]
+            )
+            counts = unranked.setdefault(name, {})
+            for reason, documents in group.select(pl.col("unranked").explode()).unnest("unranked").iter_rows():
+                if reason is not None:
+                    counts[reason] = counts.get(reason, 0) + documents
+    shards = tuple(sorted(cell.shard for cell in state.wanted))
+    return Corpus(dict(sorted(ranked.items())), unranked, shards, tuple(sorted(cell.shard for cell in state.waiting)))
+
+
+def _summaries(lake: Lake, ranking: Ranking, project: Project, state: Sketched) -> Iterator[pl.DataFrame]:
+    """The summaries of all shards, many at a time, in an order that does not change."""
+    current = sorted(cell.shard for cell in state.current)
+    for start in range(0, len(current), SHARDS_AT_ONCE):
+        where = {"ranking": [ranking.id], "shard": current[start : start + SHARDS_AT_ONCE]}
+        yield lake.scan(SCORE_SKETCHES.of(ranking.lens), where).collect().sort("shard", "source")
+    for cell in sorted([*state.outdated, *state.missing], key=lambda each: each.shard):
+        yield sketch_rows(candidates(lake, ranking, project, cell.shard), ranking.rule.policy.share_error)
+
+
+def _sketch(row: Mapping[str, Any]) -> ScoreSketch:
+    return ScoreSketch(np.array(row["values"], np.float32), np.array(row["weights"], np.int64), row["uncertain"])
