@@ -57,7 +57,7 @@ def threshold_curve(points: Sequence[Threshold], marks: Mapping[str, float], tit
         axes.set_xlim(0, 1.02)
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.set(xlabel="share of documents kept", ylabel="on held-out rows", title=title)
-        axes.legend(loc="best")
+        axes.legend(loc="best", frameon=True, framealpha=0.8, edgecolor="none")
 
     return rendered(draw, shaded=True)
 
@@ -75,7 +75,7 @@ def learning_curve(points: Sequence[Learnt], title: str = "Learning curve") -> b
         left = axes.errorbar(at, [point.mae for point in points], deviations, color=BLUE, marker="o", capsize=3)
         ranked = [point for point in points if point.spearman is not None]
         right = other.errorbar(
-            [point.annotations for point in ranked],
+            [1.03 * point.annotations for point in ranked],  # beside the other's bars, not on them
             [point.spearman or 0.0 for point in ranked],
             [point.spearman_deviation or 0.0 for point in ranked],
             color=ORANGE,
@@ -93,7 +93,7 @@ def learning_curve(points: Sequence[Learnt], title: str = "Learning curve") -> b
         axes.set(xlabel="annotations trained on", title=title)
         axes.legend([left, right], ["MAE (less is better)", "Spearman (more is better)"], loc="best")
 
-    return rendered(draw)
+    return rendered(draw, shaded=True)
 
 
 def reliabilities(maps: Mapping[str, Sequence[ReliabilityBin]], title: str = "Calibration") -> bytes:
@@ -116,16 +116,17 @@ def reliabilities(maps: Mapping[str, Sequence[ReliabilityBin]], title: str = "Ca
         axes.set(xlabel="mean score", ylabel="mean label", title=title)
         axes.legend(loc="upper left")
 
-    return rendered(draw)
+    return rendered(draw, shaded=True)
 
 
 def by_slice(
-    figures: Mapping[str, Share], overall: float, title: str = "MAE by kind of document", xlabel: str = "MAE"
+    figures: Mapping[str, Share], overall: float | None, title: str = "MAE by kind of document", xlabel: str = "MAE"
 ) -> bytes:
     """One row a slice with its interval, and a line where all held-out rows are."""
 
     def draw(axes: Any) -> None:
-        axes.axvline(overall, color=GREY, linestyle="--", linewidth=1, label="all held-out rows")
+        if overall is not None:
+            axes.axvline(overall, color=GREY, linestyle="--", linewidth=1)
         for row, figure in enumerate(figures.values()):
             axes.plot([figure.low, figure.high], [row, row], color=BLUE, linewidth=2, solid_capstyle="butt")
             axes.plot(figure.value, row, marker="o", color=BLUE)
@@ -133,7 +134,6 @@ def by_slice(
             axes.text(0.5, 0.5, "too few rows", ha="center", va="center", color=GREY, transform=axes.transAxes)
         named_rows(axes, figures)
         axes.grid(axis="y", visible=False)
-        axes.set(xlabel=f"{xlabel}, 95 % interval", title=title)
-        axes.legend(loc="best")
+        axes.set(xlabel=f"{xlabel}, 95 % interval; dashed: all held-out rows", title=title)
 
     return rendered(draw, rows=len(figures))

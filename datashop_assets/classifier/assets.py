@@ -10,19 +10,19 @@ from datashop_assets.asset_metadata import (
     OWNERS,
     estimates,
     lineage_of,
-    picture,
     plain_failures,
     preview,
     table_metadata,
 )
 from datashop_assets.classifier.produce import produce_classifier
 from datashop_assets.classifier.registry import find_classifier, promote
+from datashop_assets.classifier.report_pictures import illustrated
+from datashop_assets.classifier.workbench import Workers, workbench
 from datashop_assets.corpus.registry import active_shards
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, GRID_TO_LENS, lens_partitions
-from datashop_assets.plots import confusion_matrix, predicted_vs_label, reliability
 from datashop_assets.records import ANNOTATIONS, CLASSIFIERS, EMBEDDINGS, PROMOTIONS
-from datashop_assets.seams import Lake, ModelStore, Rater
+from datashop_assets.seams import Lake, ModelFiles, ModelStore, Rater
 from resources.encoders import TransformerEncoder
 
 GROUP = "classifier"
@@ -63,27 +63,29 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         encoder: dg.ResourceParam[TransformerEncoder],
         models: dg.ResourceParam[ModelStore],
         raters: dg.ResourceParam[Callable[[str], Rater]],
+        workshop: dg.ResourceParam[Workers],
+        model_files: dg.ResourceParam[ModelFiles],
     ) -> dg.MaterializeResult:
         lens, settings = graph.lenses[context.partition_key], graph.settings(context.partition_key)
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
         rater = raters(settings.rater).id
         active = [shard.shard for shard in active_shards(lake, graph.project)]
+        bench = workbench(workshop, model_files, context)
         made = produce_classifier(
-            lake, models, encoder, lens, rater, settings.recipe, active, lineage, settings.curation
+            lake, models, encoder, lens, rater, settings.recipe, active, lineage, settings.curation, bench
         )
         if made.reused:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
-        report, shown = made.report, made.held_out
-        plot = predicted_vs_label(shown["label"].to_list(), shown["prediction"].to_list(), lens.low, lens.high)
+        report = made.report
         figures = estimates(report.figures, report.notes)
+        sections = illustrated(report, made.held_out, settings.cutoff)
         return dg.MaterializeResult(
             metadata={
                 "verdict": made.record.verdict,
                 "metrics": figures["metrics"],
-                "confusion matrix": picture(confusion_matrix(report.confusion, lens.low), "confusion matrix"),
-                "calibration": picture(reliability(report.reliability, lens.low, lens.high), "calibration"),
-                "predictions": picture(plot, "predicted against rated"),
-                "held-out rows": preview(shown, ["id", "label", "prediction"]),
+                **{title: dg.MetadataValue.md(text) for title, text in sections.items()},
+                "confident errors": dg.MetadataValue.md(made.errors),
+                "held-out rows": preview(made.held_out, ["id", "label", "prediction"]),
                 "labels": dg.MetadataValue.json(vars(report.counts)),
                 "classifier": made.record.classifier,
                 "path": dg.MetadataValue.path(models.place(made.record.uri)),
