@@ -106,11 +106,12 @@ def fine_tune(
         checkpoints = output.with_name(output.name + ".checkpoints")
         begun = time.monotonic()
         device_batch, first = settings.device_batch_size or settings.batch_size, _last_checkpoint(checkpoints, run)
+        mean = float(examples.filter(~pl.col("validation"))["target"].to_numpy().mean())
         trained = None
         while trained is None:
             resume = _last_checkpoint(checkpoints, run)
             set_seed(seed)  # the new head's weights, and dropout
-            model, tokenizer = load_for_training(base, float(examples.filter(~pl.col("validation"))["target"].mean()))
+            model, tokenizer = load_for_training(base, mean)
             ids = token_ids(tokenizer, examples["text"].to_list(), settings.max_tokens)
             rows = examples.with_columns(pl.Series("ids", [some or [model.config.pad_token_id] for some in ids]))
             work = Run(rows, settings, *scale, seed, checkpoints, say)

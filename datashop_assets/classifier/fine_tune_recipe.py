@@ -29,7 +29,7 @@ class FineTuneRecipe:
     """The base model is loaded, trained and measured by the worker; here only files are written and read."""
 
     settings: FineTuneSettings
-    bench: Workbench
+    bench: Workbench | None = None
     reads: Reads = "texts"
 
     def fit(self, train: Examples, validation: Examples, lens: Lens, seed: int) -> Fit:
@@ -37,8 +37,11 @@ class FineTuneRecipe:
 
         The scorer reads the worker's output where it lies, in a folder of the work bench that is named by content: a
         killed training goes on from its last checkpoint, and one whose result was not stored is not done again.
-        Folders of trainings that nobody touched for a week are removed. Raises what the launcher raises.
+        Folders of trainings that nobody touched for a week are removed. Raises what the launcher raises, and ValueError
+        without a work bench.
         """
+        if self.bench is None:
+            raise ValueError("a fine-tune runs in a worker process; give `recipe_of` a Workbench")
         _remove_old(self.bench.work)
         base = self.bench.files.folder(self.settings.model, self.settings.revision)
         examples = pl.concat([_frame(train, validation=False), _frame(validation, validation=True)])

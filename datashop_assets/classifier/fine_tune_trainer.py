@@ -147,7 +147,7 @@ def _trainer_class() -> Any:
     from transformers import Trainer
 
     class WeightedRegression(Trainer):
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, *_: Any, **__: Any) -> Any:
             outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
             error = outputs.logits.squeeze(-1).float() - inputs["labels"]
             loss = (inputs["weight"] * error**2).mean()

@@ -11,17 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from datashop_assets.classifier.confident_errors import errors_markdown, load_errors
 from datashop_assets.classifier.curated_labels import with_curated_labels
+from datashop_assets.classifier.documents_seen import texts_for
 from datashop_assets.classifier.export import export
 from datashop_assets.classifier.quality import Subject, measure_quality
+from datashop_assets.classifier.recipes import TEXT_ENCODER, Inputs, recipe_of
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.train import train
+from datashop_assets.classifier.workbench import Workbench
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.curation.produce import RECIPE as CURATION_RECIPE
 from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
@@ -60,10 +61,8 @@ class ProducedClassifier:
     reused: bool
 
 
-def training_rows(
-    lake: Lake, lens: Lens, rater: str, encoder: str, active: Collection[str]
-) -> tuple[pl.DataFrame, NDArray[np.float32], dict[str, str]]:
-    """The lens's judgements (shard, id, text_sha, chars, score), a vector for each, and their versions by shard.
+def training_rows(lake: Lake, lens: Lens, rater: str, active: Collection[str]) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The lens's judgements (shard, id, text_sha, chars, score), and their versions by shard.
 
     Only those of `active` shards: what rests, because it was withdrawn or its landing is gone, teaches nothing.
 
@@ -78,7 +77,7 @@ def training_rows(
         )
     chars = lake.scan(DOCUMENTS, {"shard": shards}).select("shard", "id", "chars").collect()
     rows = labelled(lake, lens, rater, shards).join(chars, on=["shard", "id"], how="inner", maintain_order="left")
-    return rows, vectors_for(lake, encoder, rows), shards
+    return rows, shards
 
 
 def produce_classifier(
@@ -91,15 +90,19 @@ def produce_classifier(
     active: Collection[str],
     lineage: Mapping[str, Any],
     curation: CurationSettings = CurationSettings(),
+    bench: Workbench | None = None,
 ) -> ProducedClassifier:
     """Train on all judgements of the rater through the lens in the `active` shards, store, record; or return what is
-    there. `curation` says how they are corrected where the recipe asks for curated labels.
+    there. `curation` says how they are corrected where the recipe asks for curated labels; `bench` is where a
+    fine-tune runs. A classifier that reads texts is not of the encoder: another one asks for no other classifier.
 
     Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
     """
-    rows, vectors, versions = training_rows(lake, lens, rater, encoder.id, active)
+    rows, versions = training_rows(lake, lens, rater, active)
+    reads_texts = recipe_of(recipe.model).reads == "texts"
+    read = TEXT_ENCODER if reads_texts else encoder.id
     curated = [curation.version, CURATION_RECIPE] if recipe.labels == "curated" else []
-    inputs = inputs_version(versions, encoder.id, recipe.version, lens.version, rater, *curated)
+    inputs = inputs_version(versions, read, recipe.version, lens.version, rater, *curated)
     known = trained(lake, lens.name)
     for record in reversed(known):
         if record.inputs_version == inputs:
@@ -115,11 +118,12 @@ def produce_classifier(
             return ProducedClassifier(record, Report.from_json(record.metrics), held_out, errors, reused=True)
     notes: tuple[str, ...] = ()
     if recipe.labels == "curated":
+        vectors = vectors_for(lake, encoder.id, rows)
         rows, notes = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)
-    made = train(rows, vectors, lens, recipe, encoder.id, notes)
-    measured = measure_quality(
-        Subject(rater, rows, vectors, lens, recipe, made), lake, models, encoder.local_directory(), encoder.settings
-    )
+    learnt: Inputs = texts_for(lake, rows) if reads_texts else vectors_for(lake, encoder.id, rows)
+    made = train(rows, learnt, lens, recipe, read, notes, bench=bench)
+    subject = Subject(rater, rows, learnt, lens, recipe, made, bench=bench)
+    measured = measure_quality(subject, lake, models, encoder.local_directory(), encoder.settings)
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name) / made.id
         export(folder, encoder.local_directory(), encoder.settings, made.scorer, lens, measured.report)
@@ -129,7 +133,7 @@ def produce_classifier(
     record = ClassifierRecord(
         lens=lens.name,
         classifier=made.id,
-        encoder=encoder.id,
+        encoder=read,
         recipe=recipe.version,
         uri=uri,
         inputs_version=inputs,

@@ -28,6 +28,7 @@ from datashop_assets.classifier.report import Quality, Report
 from datashop_assets.classifier.thresholds import threshold_curve
 from datashop_assets.classifier.train import TrainedClassifier, examples_of, recipe_for
 from datashop_assets.classifier.verdict import with_comparison
+from datashop_assets.classifier.workbench import Workbench
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
 from datashop_assets.encoder_settings import EncoderSettings
@@ -48,10 +49,11 @@ class Subject:
     recipe: ClassifierRecipe
     made: TrainedClassifier
     others: Mapping[str, Examples] | None = None
+    bench: Workbench | None = None
 
     @property
     def how(self) -> Recipe:
-        return recipe_for(self.recipe, self.others)
+        return recipe_for(self.recipe, self.others, self.bench)
 
     @property
     def parts(self) -> Split:
@@ -108,14 +110,14 @@ def measure_quality(
 
     No part learns from a held-out row: calibrations and learning curves are fitted on training and validation rows.
     """
-    calibration = _calibration(subject)
+    calibration = cross_fitted_calibration(subject)
     resamples, seed = subject.draws
     parts, cost, notes = _slices(subject, lake, encoder, settings.max_tokens)
     compared = _comparison(subject, lake, models)
     quality = Quality(
         slices=parts,
         cost_of_cutting=cost,
-        learning_curve=_learning_curve(subject),
+        learning_curve=refitted_curve(subject),
         thresholds=threshold_curve(subject.labels, subject.predictions, subject.lens, resamples, seed),
         calibration=reliability(calibration, subject.labels, subject.predictions, resamples, seed)
         if calibration
@@ -174,7 +176,7 @@ def _known(kinds: pl.Series) -> dict[str, slices.Rows]:
     return {name: rows[index] for name, index in found.items()}
 
 
-def _learning_curve(subject: Subject) -> LearningCurve | None:
+def refitted_curve(subject: Subject) -> LearningCurve | None:
     settings = subject.recipe.report
     points = settings.learning_curve_points
     if points is None:
@@ -200,7 +202,7 @@ def _learning_curve(subject: Subject) -> LearningCurve | None:
     )
 
 
-def _calibration(subject: Subject) -> Calibration | None:
+def cross_fitted_calibration(subject: Subject) -> Calibration | None:
     """Fitted on all training and validation rows, each scored by a classifier that had no part of it: the recipe's own
     classifier has learnt from both. Labels are as rated, whatever was trained on."""
     folds = subject.recipe.report.calibration_folds

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.classifier.workbench import Workbench
 from datashop_assets.classifier_settings import ModelSettings
 from datashop_assets.rating.lens import Lens
 
@@ -102,10 +103,13 @@ class Recipe(Protocol):
         """Train on `train`, choose on `validation`; rows that a classifier is measured on are in neither."""
 
 
-def recipe_of(settings: ModelSettings, others: Mapping[str, Examples] | None = None) -> Recipe:
+def recipe_of(
+    settings: ModelSettings, others: Mapping[str, Examples] | None = None, bench: Workbench | None = None
+) -> Recipe:
     """The recipe that the settings ask for by their kind.
 
-    `others` are the examples of other lenses by name, which `multi_lens` alone learns from.
+    `others` are the examples of other lenses by name, which `multi_lens` alone learns from. `bench` is where
+    `fine_tune` runs, which alone needs one.
     """
     match settings.kind:
         case "linear":
@@ -132,6 +136,10 @@ def recipe_of(settings: ModelSettings, others: Mapping[str, Examples] | None = N
             from datashop_assets.classifier.fasttext import FastTextRecipe
 
             return FastTextRecipe(settings)
+        case "fine_tune":
+            from datashop_assets.classifier.fine_tune_recipe import FineTuneRecipe
+
+            return FineTuneRecipe(settings, bench)
 
 
 def load_scorer(directory: Path) -> Scorer:

@@ -15,6 +15,7 @@ from datashop_assets.classifier.dataset import Part, Split, TrainingError
 from datashop_assets.classifier.measure import measure
 from datashop_assets.classifier.recipes import Examples, Fit, Inputs, Recipe, Scorer, chosen_rows, recipe_of
 from datashop_assets.classifier.report import Report
+from datashop_assets.classifier.workbench import Workbench
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.rating.lens import Lens
 
@@ -39,13 +40,14 @@ def train(
     encoder_id: str,
     about_labels: tuple[str, ...] = (),
     others: Mapping[str, Examples] | None = None,
+    bench: Workbench | None = None,
 ) -> TrainedClassifier:
     """Train by the recipe and measure on held-out rows.
 
     `labelled` has shard, id, text_sha, chars and score (null: not rated), one row a rating, and where other scores are
     to be trained on `target` and `weight` (`curated_labels.py`; `about_labels` are its notes). `inputs` are what the
     recipe reads, in the same order: float32 vectors of shape [rows, dimension], as unpacked from storage, or texts.
-    `others` are the examples of the lenses that the recipe names (`recipes.recipe_of`). What the recipe chooses is
+    `others` and `bench` are as in `recipes.recipe_of`. What the recipe chooses is
     chosen on validation rows as they were rated. Equal inputs give an equal classifier.
 
     Of several seeds the classifier is the first one's, and the report says how much the figures vary: a best one would
@@ -58,7 +60,7 @@ def train(
         raise TrainingError("some embeddings are not finite; materialize `embeddings` again")
     parts = dataset.split(labelled, lens, recipe)
     held_out, held_out_inputs = parts.held_out, chosen_rows(inputs, parts.held_out.rows)
-    fits = [_fitted(labelled, inputs, lens, recipe.of_seed(number), others) for number in range(recipe.seeds)]
+    fits = [_fitted(labelled, inputs, lens, recipe.of_seed(number), others, bench) for number in range(recipe.seeds)]
     predictions = [fit.scorer.predict(held_out_inputs) for fit in fits]
     notes = (*about_labels, *fits[0].notes)
     report = measure(fits[0], predictions[0], labelled, parts, lens, recipe, encoder_id, notes, predictions)
@@ -76,16 +78,19 @@ def _fitted(
     lens: Lens,
     recipe: ClassifierRecipe,
     others: Mapping[str, Examples] | None,
+    bench: Workbench | None,
 ) -> Fit:
     """One training, on a validation split of its own."""
     parts = dataset.split(labelled, lens, recipe)
     train, validation = (examples_of(inputs, part, recipe) for part in (parts.train, parts.validation))
-    return recipe_for(recipe, others).fit(train, validation, lens, recipe.seed)
+    return recipe_for(recipe, others, bench).fit(train, validation, lens, recipe.seed)
 
 
-def recipe_for(recipe: ClassifierRecipe, others: Mapping[str, Examples] | None = None) -> Recipe:
+def recipe_for(
+    recipe: ClassifierRecipe, others: Mapping[str, Examples] | None = None, bench: Workbench | None = None
+) -> Recipe:
     """How the project's recipe trains: by its model's recipe, on balanced labels where it asks for them."""
-    how = recipe_of(recipe.model, others)
+    how = recipe_of(recipe.model, others, bench)
     return how if recipe.balance == "none" else BalancedRecipe(how, recipe.balance, recipe.balance_bound)
 
 

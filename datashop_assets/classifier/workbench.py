@@ -6,9 +6,9 @@ What belongs here: what a recipe may ask of the world. What does not: the world 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from datashop_assets.seams import ModelFiles
+from datashop_assets.seams import Launcher, ModelFiles
 
 # The name of a worker and its extras; gives what the worker reports.
 Launch = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
@@ -22,3 +22,20 @@ class Workbench:
     launch: Launch
     files: ModelFiles
     work: Path
+
+
+class Workers(Protocol):
+    """Who runs a project's workers, and their local folder."""
+
+    @property
+    def launcher(self) -> Launcher: ...
+
+    @property
+    def work(self) -> Path: ...
+
+
+def workbench(workers: Workers, files: ModelFiles, context: Any) -> Workbench:
+    """The project's work bench for classifiers; `context` is the asset's execution context, for the launcher."""
+    return Workbench(
+        lambda worker, extras: workers.launcher.run(worker, extras, context), files, workers.work / "classifiers"
+    )

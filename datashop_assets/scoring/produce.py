@@ -17,7 +17,7 @@ from datashop_assets.rating.lens import Lens
 from datashop_assets.records import Cell
 from datashop_assets.scoring.score import ScoringError, score_batches, score_rows
 from datashop_assets.scoring.state import input_of, scores_target, wanted_scores
-from datashop_assets.scoring.texts import score_texts
+from datashop_assets.scoring.texts import score_texts, whole
 from datashop_assets.seams import Lake, ModelStore, Progress, Staging
 
 
@@ -51,7 +51,8 @@ def score_cells(
     def from_texts(cell: Cell) -> Produced:
         staged[cell] = staging("scores", lens.name, classifier.classifier, cell.shard, wanted[cell])
         made = score_texts(scorer, lake, cell.shard, staged[cell], log)
-        rows = score_rows(made.rows["id"], made.rows["score"].to_numpy(), lens, "look at their text")
+        scored = whole(made)
+        rows = score_rows(scored["id"], scored["score"].to_numpy(), lens, "look at their text")
         return Produced(rows, {**describe(rows), "documents/s": round(made.rate, 1)})
 
     reads_texts = classifier.encoder == TEXT_ENCODER

@@ -16,7 +16,7 @@ from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.records import DOCUMENTS, SCORES, Cell
 from datashop_assets.scoring import produce
 from datashop_assets.scoring.produce import score_cells
-from datashop_assets.scoring.texts import score_texts
+from datashop_assets.scoring.texts import score_texts, whole
 from datashop_assets_tests.classifier.lenses import lens
 from resources.lake import DeltaLake
 from resources.staging import FolderProgress
@@ -77,10 +77,11 @@ def lake(tmp_path: Path) -> DeltaLake:
 def test_every_document_has_one_score_in_file_order(lake: DeltaLake, tmp_path: Path) -> None:
     said: list[str] = []
     made = score_texts(NumberScorer(), lake, "s", FolderProgress(tmp_path / "staged"), said.append)
-    assert made.rows["id"].to_list() == [f"{number:05}" for number in range(COUNT)]
-    assert made.rows["score"].to_list() == list(range(COUNT))
-    assert made.rows.schema == {"id": pl.String, "score": pl.Float32}
-    assert made.scored == COUNT
+    rows = whole(made)
+    assert rows["id"].to_list() == [f"{number:05}" for number in range(COUNT)]
+    assert rows["score"].to_list() == list(range(COUNT))
+    assert rows.schema == {"id": pl.String, "score": pl.Float32}
+    assert made.made == COUNT
     assert said[-1].startswith("s: 3,000 of 3,000 documents scored, ")
 
 
@@ -90,7 +91,7 @@ def test_a_killed_run_goes_on_where_it_was_and_scores_nothing_twice(lake: DeltaL
         score_texts(killed, lake, "s", FolderProgress(progress), clock=minute_clock())
     rest, said = NumberScorer(), list[str]()
     made = score_texts(rest, lake, "s", FolderProgress(progress), said.append)
-    assert made.rows["score"].to_list() == list(range(COUNT))
+    assert whole(made)["score"].to_list() == list(range(COUNT))
     assert killed.shown, "it got somewhere"
     assert sorted(killed.shown + rest.shown) == list(range(COUNT))
     assert said[0] == f"s: {len(killed.shown):,} of 3,000 documents were scored before"
@@ -100,14 +101,14 @@ def test_a_batch_is_bounded_by_its_text(tmp_path: Path) -> None:
     lake = lake_of(tmp_path / "lake", [f"document {number} " + "x" * 4_000_000 for number in range(12)])
     scorer = NumberScorer()
     made = score_texts(scorer, lake, "s", FolderProgress(tmp_path / "staged"))
-    assert made.rows.height == 12
+    assert made.height == 12
     assert scorer.largest <= 16_000_000
 
 
 def test_an_empty_shard_has_no_scores(tmp_path: Path) -> None:
     lake = lake_of(tmp_path / "lake", [])
     made = score_texts(NumberScorer(), lake, "s", FolderProgress(tmp_path / "staged"))
-    assert (made.rows.height, made.rate) == (0, 0.0)
+    assert (whole(made).height, made.made) == (0, 0)
 
 
 class OneModel:
@@ -139,7 +140,7 @@ def run(lake: DeltaLake, tmp_path: Path, scorer: NumberScorer, cells: Sequence[C
 def test_a_text_classifiers_cells_follow_the_documents_and_leave_nothing_staged(
     lake: DeltaLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datashop_assets.scoring.texts.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr("datashop_assets.embedding.shard.SAVE_SECONDS", -1.0)
     cell, scorer = Cell("s", "teaching"), NumberScorer()
     (outcome,) = run(lake, tmp_path, scorer, [cell])
     rows = lake.read(SCORES.of("teaching"))
