@@ -150,9 +150,14 @@ def _reasons(lake: Lake, source: ScoreSource, shards: Sequence[str]) -> str:
 
 
 def _record(lake: Lake, made: AttributeReport, lineage: Mapping[str, Any]) -> None:
+    """Keep the figures, unless the newest record says the same."""
     pairs = made.pairs.to_dicts()
+    report = content_id(made.scores.to_dicts(), pairs)
+    newest = lake.scan(ATTRIBUTE_REPORTS).sort("created_at").select("report").tail(1).collect()["report"]
+    if newest.to_list() == [report]:
+        return
     row = {
-        "report": content_id(made.scores.to_dicts(), pairs),
+        "report": report,
         "documents": made.documents,
         "scores": json.dumps(made.scores.to_dicts()),
         "correlations": json.dumps([{k: p[k] for k in ("first", "second", "spearman", "n")} for p in pairs]),

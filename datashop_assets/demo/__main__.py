@@ -58,7 +58,7 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """One run of a job: of a lens (None: of all), over a range of partitions (`tags`) or one (`partition_key`)."""
+    """One run of a job, of a lens or an attribute (None: of all), over partitions: a range (`tags`) or one."""
 
     job: str
     lens: str | None
@@ -74,12 +74,19 @@ def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
     yield Step("parse_and_embed_shards", None, range_tags(None, shards[0], shards[-1]))
     for job in deduplication_steps(graph):
         yield Step(job, None, range_tags(None, shards[0], shards[-1]))
+    for attribute in graph.measured_attributes:
+        yield Step("measure_attributes", attribute, range_tags(attribute, shards[0], shards[-1]))
     for lens in graph.lenses:
         for job, kind in LENS_STEPS if lens in graph.score_lenses else LABEL_STEPS:
             if kind == "grid":
                 yield Step(job, lens, range_tags(lens, shards[0], shards[-1]))
             else:
                 yield Step(job, lens, partition_key=lens)
+    # A failed step leaves out what follows of its lens; these are made of several lenses' scores, and say which lacks.
+    for attribute in graph.derived_attributes:
+        yield Step("derive_attributes", attribute, range_tags(attribute, shards[0], shards[-1]))
+    if graph.project.attributes:
+        yield Step("report_attributes", None)
     if graph.annealed:
         yield Step("anneal_control", None)
         for lens in graph.annealed:

@@ -3,6 +3,7 @@
 What belongs here: wording. What does not: any figure of its own; all of them stand in the tables and the UI as well.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from datashop_assets.filtering.state import current_cutoff
 from datashop_assets.graph import Graph
 from datashop_assets.rating.quality import rating_quality
 from datashop_assets.records import RELEASES
+from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS
 from datashop_assets.seams import Lake
 from datashop_assets.selection.tables import SELECTIONS
 
@@ -44,6 +46,7 @@ def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
         lines += _subset(lake, lens)
         lines += _classifier(lake, lens)
         lines += _filtered(lake, lens, releases)
+    lines += _attributes(lake, graph)
     for lens in graph.annealed:
         for report in reports(lake, lens)[-1:]:
             lines.append(f"evaluation   {lens}: {report.comparison.verdict}")
@@ -53,6 +56,18 @@ def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
                 for task in report.comparison.tasks
             ]
     return "\n".join(lines)
+
+
+def _attributes(lake: Lake, graph: Graph) -> Iterator[str]:
+    rows = lake.scan(ATTRIBUTE_REPORTS).sort("created_at").collect().to_dicts()
+    for row in rows[-1:]:
+        pairs = [pair for pair in json.loads(row["correlations"]) if pair["spearman"] is not None]
+        pairs.sort(key=lambda pair: -abs(pair["spearman"]))
+        shown = ", ".join(f"{pair['first']} and {pair['second']} {pair['spearman']:+.2f}" for pair in pairs[:3])
+        yield (
+            f"attributes   {', '.join(graph.project.attributes)}; strongest rank correlations over {row['documents']} "
+            f"documents: {shown}"
+        )
 
 
 def _curation(lake: Lake, lens: str) -> Iterator[str]:
