@@ -12,7 +12,10 @@ from resources.language_models import ModelReferenceError
 
 
 def encoder_folder(reference: str) -> Path:
-    """The folder with the encoder's config, tokenizer and weights. Raises ModelReferenceError."""
+    """The folder with the encoder's config, tokenizer and weights; a hub name may end in `@` and a revision.
+
+    Raises ModelReferenceError.
+    """
     path = language_models.locate(reference)
     if path is None:
         path = _cached_snapshot(reference)
@@ -27,14 +30,16 @@ def short_name(reference: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", parts[-1]) if parts else "encoder"
 
 
-def _cached_snapshot(name: str) -> Path:
+def _cached_snapshot(reference: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    name, _, revision = reference.partition("@")
     try:
-        return Path(snapshot_download(name, ignore_patterns=["*.bin", "*.h5", "*.onnx", "*.msgpack", "*.ot"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        unread = ["*.bin", "*.h5", "*.onnx", "*.msgpack", "*.ot"]
+        return Path(snapshot_download(name, revision=revision or None, ignore_patterns=unread))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         raise ModelReferenceError(
-            f"encoder {name!r} is no local folder and cannot be had from the hub: {error}; "
+            f"encoder {reference!r} is no local folder and cannot be had from the hub: {error}; "
             "set encoder.model to a local path, or run once with the network on"
         ) from error
