@@ -275,6 +275,8 @@ class Project(Settings):
             chosen = (lens.selection.strategy, *lens.selection.compare)
             if unknown := sorted(set(chosen) - set(self.all_strategies)):
                 raise ValueError(f"lens {name!r} selects by {unknown}; known strategies: {sorted(self.all_strategies)}")
+            if unknown := sorted(set(lens.recipe.other_lenses) - (set(self.lenses) - {name})):
+                raise ValueError(f"lens {name!r} learns with {unknown}, which are no other enabled lenses")
         check_attributes(self.attributes, self.lenses, self.raters)
         check_filters(self.lenses, self.attributes)
         for name, target in self.targets.items():

@@ -13,6 +13,8 @@ from random values, also where the encoder's files hold one; the best epoch is c
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from datashop_assets.encoder_settings import EncoderSettings
+
 PresetName = Literal["fineweb_edu", "llm_data_eval"]
 
 _POOLER: Mapping[str, Any] = {
@@ -52,3 +54,16 @@ def with_preset(given: Mapping[str, Any]) -> dict[str, Any]:
         same = model.get("kind", preset["model"]["kind"]) == preset["model"]["kind"]
         values["model"] = {**(preset["model"] if same else {}), **model}
     return values
+
+
+def deviations(preset: str | None, encoder: EncoderSettings) -> tuple[str, ...]:
+    """Why training by a preset is not the published recipe with this encoder, in words; nothing where it is."""
+    if preset is None or PRESETS[preset].get("model", {}).get("kind") != "pooler":
+        return ()
+    if encoder.pooling == "cls" and not encoder.normalize:
+        return ()
+    made = f"{encoder.pooling} vectors{' of unit length' if encoder.normalize else ''}"
+    return (
+        f"the preset {preset} is the published recipe on CLS states that are not normalised (encoder: pooling: cls, "
+        f"normalize: false); here it trains the same layers on {made}",
+    )

@@ -70,9 +70,10 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
         rater = raters(settings.rater).id
         active = [shard.shard for shard in active_shards(lake, graph.project)]
+        others = [(graph.lenses[name], raters(graph.settings(name).rater).id) for name in settings.recipe.other_lenses]
         bench = workbench(workshop, model_files, context)
         made = produce_classifier(
-            lake, models, encoder, lens, rater, settings.recipe, active, lineage, settings.curation, bench
+            lake, models, encoder, lens, rater, settings.recipe, active, lineage, settings.curation, bench, others
         )
         if made.reused:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)

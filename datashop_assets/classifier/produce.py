@@ -5,9 +5,10 @@ files of the model (`export.py`), the asset (`assets.py`).
 """
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from datashop_assets.classifier.confident_errors import errors_markdown, load_er
 from datashop_assets.classifier.curated_labels import with_curated_labels
 from datashop_assets.classifier.documents_seen import texts_for
 from datashop_assets.classifier.export import export
+from datashop_assets.classifier.other_lenses import OtherLens, learnable
 from datashop_assets.classifier.quality import Subject, measure_quality
 from datashop_assets.classifier.recipes import TEXT_ENCODER, Inputs, recipe_of
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
@@ -31,6 +33,7 @@ from datashop_assets.lineage import inputs_version
 from datashop_assets.project import CurationSettings
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import annotation_versions, labelled
+from datashop_assets.recipe_presets import deviations
 from datashop_assets.records import DOCUMENTS
 from datashop_assets.seams import Lake, ModelStore
 
@@ -91,18 +94,23 @@ def produce_classifier(
     lineage: Mapping[str, Any],
     curation: CurationSettings = CurationSettings(),
     bench: Workbench | None = None,
+    others: Sequence[tuple[Lens, str]] = (),
 ) -> ProducedClassifier:
     """Train on all judgements of the rater through the lens in the `active` shards, store, record; or return what is
     there. `curation` says how they are corrected where the recipe asks for curated labels; `bench` is where a
-    fine-tune runs. A classifier that reads texts is not of the encoder: another one asks for no other classifier.
+    fine-tune runs; `others` are the lenses that the recipe learns from beside this one, each with the id of its rater.
+    A classifier that reads texts is not of the encoder: another one asks for no other classifier.
 
     Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
     """
     rows, versions = training_rows(lake, lens, rater, active)
     reads_texts = recipe_of(recipe.model).reads == "texts"
     read = TEXT_ENCODER if reads_texts else encoder.id
+    also = [OtherLens(other, by, *training_rows(lake, other, by, active)) for other, by in others]
     curated = [curation.version, CURATION_RECIPE] if recipe.labels == "curated" else []
-    inputs = inputs_version(versions, read, recipe.version, lens.version, rater, *curated)
+    inputs = inputs_version(
+        versions, read, recipe.version, lens.version, rater, *curated, *(other.identity for other in also)
+    )
     known = trained(lake, lens.name)
     for record in reversed(known):
         if record.inputs_version == inputs:
@@ -116,13 +124,18 @@ def produce_classifier(
             held_out = pl.read_parquet(folder / HELD_OUT_FILE)
             errors = load_errors(folder)
             return ProducedClassifier(record, Report.from_json(record.metrics), held_out, errors, reused=True)
-    notes: tuple[str, ...] = ()
+    notes = deviations(recipe.preset, encoder.settings)
     if recipe.labels == "curated":
         vectors = vectors_for(lake, encoder.id, rows)
-        rows, notes = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)
+        rows, about_labels = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)
+        notes += about_labels
     learnt: Inputs = texts_for(lake, rows) if reads_texts else vectors_for(lake, encoder.id, rows)
-    made = train(rows, learnt, lens, recipe, read, notes, bench=bench)
-    subject = Subject(rater, rows, learnt, lens, recipe, made, bench=bench)
+    examples = {
+        other.lens.name: learnable(other, recipe.held_out_share, partial(vectors_for, lake, encoder.id))
+        for other in also
+    }
+    made = train(rows, learnt, lens, recipe, read, notes, examples, bench)
+    subject = Subject(rater, rows, learnt, lens, recipe, made, examples, bench)
     measured = measure_quality(subject, lake, models, encoder.local_directory(), encoder.settings)
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name) / made.id

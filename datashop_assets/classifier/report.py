@@ -75,7 +75,7 @@ class Report:
     reliability: tuple[Bin, ...]
     verdict: Verdict
     model: str = "linear"
-    chosen: dict[str, float | str] = field(default_factory=dict)
+    chosen: dict[str, int | float | str] = field(default_factory=dict)
     log: tuple[Step, ...] = ()
     over_seeds: dict[str, OverSeeds | None] = field(default_factory=dict)
     held_out_share: float | None = None
