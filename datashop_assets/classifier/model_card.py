@@ -5,7 +5,9 @@ What belongs here: the words. What does not: the files beside it (`export.py`).
 
 from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.report import Report
+from datashop_assets.classifier.report_sections import sections
 from datashop_assets.encoder_settings import EncoderSettings
+from datashop_assets.markdown import figures_table
 from datashop_assets.rating.lens import Lens
 
 _SCORE = "The score is real-valued and not clipped; round it half to even and clip it for an integer score."
@@ -37,20 +39,13 @@ def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: st
         "",
         f"Verdict: **{'passed' if report.verdict.passed else 'failed'}**. {'; '.join(report.verdict.reasons)}.",
         "",
-        "| metric | value | 95 % interval | n |",
-        "|---|---|---|---|",
-    ]
-    for name, figure in report.figures.items():
-        if figure is not None:
-            lines.append(f"| {name} | {figure.value:.3f} | {figure.interval} | {figure.n} |")
-        else:
-            lines.append(f"| {name} | not defined | | |")
-    lines += [
+        figures_table(report.figures, report.notes),
         "",
         f"`mae_mean` and `mae_length` are baselines that read no text. Positive means a rounded score of at least "
         f"{report.positive_at:g}.",
-        *(f"- {note}" for note in report.notes),
     ]
+    for title, text in sections(report.quality).items() if report.quality is not None else ():
+        lines += ["", f"### {title.capitalize()}", text]
     return "\n".join(lines) + "\n"
 
 

@@ -177,6 +177,7 @@ def _known(kinds: pl.Series) -> dict[str, slices.Rows]:
 
 
 def refitted_curve(subject: Subject) -> LearningCurve | None:
+    """Quality against the number of annotations; null where the project file, or the recipe's cost, asks for none."""
     settings = subject.recipe.report
     points = settings.learning_curve_points
     if points is None:

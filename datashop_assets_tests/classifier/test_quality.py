@@ -1,7 +1,6 @@
 """The second half of the report: made where a classifier is trained, from rows it may see, and plain about the rest."""
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
@@ -79,18 +78,6 @@ def test_a_new_classifier_is_compared_with_the_one_in_force(rated: World) -> Non
 
 def test_one_that_is_worse_than_the_one_in_force_is_told(rated: World) -> None:
     rated.run(JOB, "teaching")
-    honest = rated.judge
-    chance = random.Random(0)
-    rated.judge = lambda text: honest(text) if chance.random() < 0.3 else float(chance.randint(0, 5))
-    rated.change_project(
-        lenses={
-            name: {"rater": "scripted", "sample_per_shard": 40, "sample_seed": 1} for name in ("teaching", "clarity")
-        }
-    )
-    rated.land_shards(1, start=4)
-    rated.run("parse_and_embed_shards")
-    rated.judge = honest
-    rated.run("rate_documents", "teaching")
     # A recipe that cannot learn: with so large a penalty it predicts the mean.
     lenses = {"rater": "scripted", "sample_per_shard": 40, "recipe": {"model": {"kind": "linear", "l2": [1e9]}}}
     rated.change_project(lenses={"teaching": lenses, "clarity": lenses})
