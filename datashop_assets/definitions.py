@@ -15,6 +15,8 @@ from datashop_assets.attributes.assets import attribute_assets
 from datashop_assets.attributes.checks import attribute_checks
 from datashop_assets.automation.jobs import build_jobs
 from datashop_assets.automation.sensors import build_sensors
+from datashop_assets.cascade.assets import cascade_assets
+from datashop_assets.cascade.checks import cascade_checks
 from datashop_assets.classifier.assets import classifier_assets
 from datashop_assets.classifier.checks import classifier_checks
 from datashop_assets.corpus.assets import corpus_assets
@@ -58,6 +60,7 @@ SCORE_STAGES: tuple[tuple[Build, Build], ...] = (
     (classifier_assets, classifier_checks),
     (scoring_assets, scoring_checks),
     (filtering_assets, filtering_checks),
+    (cascade_assets, cascade_checks),
     (selection_assets, lambda _: []),
     (annealing_assets, annealing_checks),
     (evaluation_assets, evaluation_checks),

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datashop_assets.attribute_settings import inputs_of
+from datashop_assets.cascade_settings import CascadeSettings
+from datashop_assets.conditions import parse
 from datashop_assets.lineage import content_id
 from datashop_assets.project import LensSettings, Project, ProjectError
 from datashop_assets.rating.lens import Lens
@@ -76,6 +78,18 @@ class Graph:
         return content_id({name: settings.version for name, settings in self.project.attributes.items()})
 
     @property
+    def cascaded(self) -> list[str]:
+        """The score lenses that ask for a cascade before the encoder."""
+        return [name for name in self.score_lenses if self.settings(name).cascade is not None]
+
+    def cascade_settings(self, lens: str) -> CascadeSettings:
+        """Raises ProjectError where the lens asks for no cascade."""
+        settings = self.settings(lens).cascade
+        if settings is None:
+            raise ProjectError(f"lens {lens!r} asks for no cascade; give it `cascade: {{}}` in the project file")
+        return settings
+
+    @property
     def lens_code_version(self) -> str:
         return content_id({name: lens.version for name, lens in self.lenses.items()})
 
@@ -116,7 +130,16 @@ def load_graph(project: Project) -> Graph:
             "Add the folder, or list its library under lens_folders."
         )
     lenses = {name: _as_asked(known[name], project.lenses[name]) for name in sorted(project.lenses)}
+    _refuse_filters_by_labels(project, lenses)
     return Graph(project, lenses)
+
+
+def _refuse_filters_by_labels(project: Project, lenses: Mapping[str, Lens]) -> None:
+    for name, settings in project.lenses.items():
+        condition = settings.cutoff.condition
+        asked = {settings.population, *(parse(condition).names if condition else ())}
+        if labels := sorted(other for other in asked & set(lenses) if lenses[str(other)].kind == "label"):
+            raise ProjectError(f"the filter of lens {name!r} asks for {labels}, which give labels and have no scores")
 
 
 def _awaited(project: Project, lenses: Mapping[str, Lens]) -> dict[str, Lens]:

@@ -43,6 +43,16 @@ def annealed_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
     return dg.StaticPartitionsDefinition(graph.annealed)
 
 
+def cascaded_partitions(graph: Graph) -> dg.StaticPartitionsDefinition:
+    """The lenses that have a cascade before the encoder."""
+    return dg.StaticPartitionsDefinition(graph.cascaded)
+
+
+def lens_to_cascaded(graph: Graph) -> dg.StaticPartitionMapping:
+    """From all lenses to those that have a cascade, each to itself."""
+    return dg.StaticPartitionMapping({lens: lens for lens in graph.cascaded})
+
+
 def lens_to_annealed(graph: Graph) -> dg.StaticPartitionMapping:
     """From all lenses to those that are annealed, each to itself."""
     return dg.StaticPartitionMapping({lens: lens for lens in graph.annealed})

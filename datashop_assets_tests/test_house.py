@@ -22,6 +22,7 @@ STAGES = [
     "scoring",
     "attributes",
     "filtering",
+    "cascade",
     "selection",
     "annealing",
     "evaluation",

@@ -13,6 +13,7 @@ from datashop_assets.graph import Graph
 # All assets of a job share their partitions, so that one run carries one stretch of them.
 CORPUS_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "parse_and_embed_shards": (("documents", "embeddings"), "Crawl files to documents and their vectors."),
+    "parse_shards": (("documents",), "Crawl files to documents, where a cascade spares the encoder most of them."),
 }
 # Of a project that deduplicates; each has those of its assets that the project asks for.
 DEDUPLICATION_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -50,6 +51,10 @@ ATTRIBUTE_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "derive_attributes": (("derived_attributes",), "Numbers made of other scores: combinations, levels, functions."),
     "report_attributes": (("attribute_report",), "How attributes and lenses' scores compare."),
 }
+# Of a project with lenses that ask for a cascade.
+CASCADE_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "calibrate_cascade": (("cascade",), "A cheap stage before the encoder, calibrated to the cut-off in force."),
+}
 ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "anneal_control": (("control_model",), "Anneal the control on the base mixture; all lenses share it."),
     "anneal_and_evaluate_candidate": (
@@ -65,9 +70,8 @@ TARGET_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
 
 def assets_of(job: str) -> tuple[str, ...]:
     """The assets that a job makes."""
-    return (
-        CORPUS_STEPS | DEDUPLICATION_STEPS | STEPS | LABEL_STEPS | ATTRIBUTE_STEPS | ANNEALING_STEPS | TARGET_STEPS
-    )[job][0]
+    every = (CORPUS_STEPS, DEDUPLICATION_STEPS, STEPS, LABEL_STEPS, ATTRIBUTE_STEPS, CASCADE_STEPS, ANNEALING_STEPS)
+    return {name: step for steps in (*every, TARGET_STEPS) for name, step in steps.items()}[job][0]
 
 
 def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
@@ -89,12 +93,22 @@ def attribute_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
     return {name: ATTRIBUTE_STEPS[name] for name, names in present.items() if names}
 
 
+def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The jobs of the project's deduplication, each with the assets that the project has."""
+    present = {
+        name: (tuple(asset for asset in assets if asset in graph.deduplication_assets), description)
+        for name, (assets, description) in DEDUPLICATION_STEPS.items()
+    }
+    return {name: step for name, step in present.items() if step[0]}
+
+
 def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
     """The jobs of a project: those whose assets it has."""
     steps = CORPUS_STEPS | deduplication_steps(graph)
     steps |= LABEL_STEPS if graph.label_lenses else {}
     steps |= STEPS if graph.score_lenses else {}
     steps |= attribute_steps(graph)
+    steps |= CASCADE_STEPS if graph.cascaded else {}
     steps |= ANNEALING_STEPS if graph.annealed else {}
     steps |= TARGET_STEPS if graph.project.targets else {}
     return [

@@ -20,6 +20,7 @@ from datashop_assets.lineage import SCORING_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
 from datashop_assets.plots import histogram
 from datashop_assets.records import SCORES
+from datashop_assets.scoring.by_cascade import left_to_cascade, load_in_force, score_cells_by_cascade
 from datashop_assets.scoring.produce import score_cells
 from datashop_assets.scoring.state import input_of, require_scorer
 from datashop_assets.seams import Encoder, Lake, ModelStore, Staging
@@ -60,6 +61,11 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             for name, cells in cells_by_lens(context).items():
                 classifier, lens = require_scorer(lake, name, encoder.id), graph.lenses[name]
                 lineage = lineage_of(context, lake, input_of(classifier.encoder)[0].table)
-                take(score_cells(lake, models, classifier, lens, cells, staging, shown, context.log.info, lineage))
+                force = load_in_force(lake, models, graph.settings(name).cascade, classifier, encoder)
+                skipping = left_to_cascade(lake, force, cells)
+                others, log = [cell for cell in cells if cell not in skipping], context.log.info
+                take(score_cells(lake, models, classifier, lens, others, staging, shown, log, lineage))
+                if force is not None:
+                    take(score_cells_by_cascade(lake, force, lens, skipping, staging, shown, log, lineage))
 
     return [scores]

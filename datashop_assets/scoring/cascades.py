@@ -102,6 +102,11 @@ def measured_recall(lake: Lake, record: CascadeRecord) -> MeasuredRecall:
     return MeasuredRecall(**counted, **_recall(**counted))
 
 
+def keeps_promise(measured: MeasuredRecall, record: CascadeRecord) -> bool:
+    """False where the whole interval of the measured recall lies below the promised one."""
+    return measured.high is None or measured.high >= record.recall
+
+
 def _recall(documents: int, passed: int, audited: int, found: int, missed: int) -> dict[str, float | None]:
     if not audited or not found + missed:
         return {"recall": None, "low": None, "high": None}
