@@ -55,8 +55,10 @@ def _fit(
     """Minimises cross-entropy (weighted by row) + l2 / 2 · |weights|²; scores that no row has get no probability."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1 / l2, max_iter=1000).fit(vectors.astype(np.float64), classes, weights)
-    coefficients, biases = model.coef_, model.intercept_
+    # Around their mean: raw CLS states have values that are near 5 in every text, and took three times as long.
+    centre = vectors.mean(axis=0, dtype=np.float64)
+    model = LogisticRegression(C=1 / l2, max_iter=1000, tol=1e-6).fit(vectors - centre, classes, weights)
+    coefficients, biases = model.coef_, model.intercept_ - model.coef_ @ centre
     if len(coefficients) == 1:  # of two classes sklearn gives the odds of the second alone
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
         biases = np.concatenate([np.zeros_like(biases), biases])
