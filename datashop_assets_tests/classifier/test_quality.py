@@ -9,11 +9,12 @@ import pytest
 
 from datashop_assets.classifier.confident_errors import ERRORS_FILE
 from datashop_assets.classifier.documents_seen import cut_short
-from datashop_assets.classifier.quality import Subject, cross_fitted_calibration, refitted_curve
 from datashop_assets.classifier.recalibration import load_calibration
+from datashop_assets.classifier.refits import calibration_of, refitted_curve
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.report_pictures import illustrated, marks
 from datashop_assets.classifier.report_sections import CALIBRATION, COMPARISON, KINDS, LABELS, THRESHOLDS
+from datashop_assets.classifier.subject import Subject
 from datashop_assets.classifier.train import train
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.filter_settings import KeepFraction, Threshold
@@ -110,7 +111,7 @@ def test_neither_calibration_nor_curve_learns_from_a_held_out_label() -> None:
     )
     made = train(spoilt, first.inputs, lens(), first.recipe, "encoder-1")
     again = Subject("rater", spoilt, first.inputs, lens(), first.recipe, made)
-    assert cross_fitted_calibration(again) == cross_fitted_calibration(first)
+    assert calibration_of(again) == calibration_of(first)
     assert refitted_curve(again).points[-1].annotations == refitted_curve(first).points[-1].annotations
 
 
@@ -121,13 +122,13 @@ def test_calibration_scores_come_from_classifiers_that_never_saw_the_row() -> No
     wide = np.random.default_rng(1).normal(size=(noise.height, 400)).astype(np.float32)
     recipe = ClassifierRecipe(bootstrap=100, model={"kind": "linear", "l2": [0.01]})
     blind = Subject("rater", noise, wide, lens(), recipe, train(noise, wide, lens(), recipe, "encoder-1"))
-    assert abs(cross_fitted_calibration(blind).linear.slope) < 0.3
+    assert abs(calibration_of(blind).linear.slope) < 0.3
 
 
 def test_the_project_file_can_leave_out_what_trains_anew() -> None:
     without = subject(report=ReportSettings(learning_curve_points=0, calibration_folds=0))
     assert refitted_curve(without) is None
-    assert cross_fitted_calibration(without) is None
+    assert calibration_of(without) is None
 
 
 def test_a_report_from_before_there_was_a_second_half_is_read_and_shown(rated: World) -> None:
