@@ -5,14 +5,19 @@ import re
 import numpy as np
 import pytest
 
-from datashop_assets import plots
+from datashop_assets import plots, quality_plots
+from datashop_assets.classifier.learning_curve import CurvePoint
 from datashop_assets.classifier.metrics import reliability_bins
+from datashop_assets.classifier.thresholds import threshold_curve
 from datashop_assets.estimate import Estimate
 from datashop_assets.evaluation.compare import Gain
+from datashop_assets_tests.classifier.lenses import lens
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 6, 300).astype(float)
 PREDICTIONS = LABELS * 0.8 + RNG.normal(0, 0.7, 300)
+THRESHOLDS = threshold_curve(LABELS, PREDICTIONS, lens(), 100, 0)
+LEARNT = [CurvePoint(200, 5, 0.8, 0.05, 0.6, 0.02), CurvePoint(400, 1, 0.7, None, None, None)]
 LOSSES = [(float(step), 3 - 0.01 * step) for step in range(200)]
 PICTURES = {
     "confusion": lambda: plots.confusion_matrix([[100, 20, 3], [4, 0, 6], [0, 0, 0]], 1),
@@ -27,6 +32,16 @@ PICTURES = {
     "one value": lambda: plots.histogram([2.0, 2.0]),
     "no curve": lambda: plots.loss_curves({}),
     "no task": lambda: plots.comparison_chart({}),
+    "thresholds": lambda: quality_plots.threshold_curve(THRESHOLDS, {"keep_fraction 0.1": 0.1}),
+    "no threshold": lambda: quality_plots.threshold_curve([], {}),
+    "learning curve": lambda: quality_plots.learning_curve(LEARNT),
+    "one point learnt": lambda: quality_plots.learning_curve(LEARNT[1:]),
+    "calibrations": lambda: quality_plots.reliabilities(
+        {"as it is": reliability_bins(LABELS, PREDICTIONS), "after": reliability_bins(LABELS, LABELS)}
+    ),
+    "no calibration": lambda: quality_plots.reliabilities({}),
+    "slices": lambda: quality_plots.by_slice({f"length: {n}": Estimate(0.5, 0.4, 0.7, 30) for n in range(4)}, 0.5),
+    "no slice": lambda: quality_plots.by_slice({}, None),
 }
 
 NAMES = [f"a label of some length, number {n}" for n in range(21)]
