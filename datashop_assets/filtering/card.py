@@ -3,6 +3,7 @@
 What belongs here: the words. What does not: the facts that they tell (`facts.py`), writing files (`release.py`).
 """
 
+import math
 from collections.abc import Mapping
 
 import polars as pl
@@ -211,11 +212,16 @@ def _size(documents: int) -> str:
 
 
 def _bounds(cutoff: CutoffRecord) -> str:
-    bounds = [
-        f"{word} {bound:g}"
-        for word, bound in (("at least", cutoff.lower), ("at most", cutoff.upper))
-        if bound is not None
-    ]
+    """Which scores are kept. A draw's bounds are on scores with noise, and say nothing of the scores alone."""
+    rule = cutoff.ranking.rule
+    if rule.draw:
+        return f"documents drawn by their score (temperature {rule.draw.temperature:g}, seed {rule.draw.seed})"
+    if cutoff.lower_by_source:
+        by_source = sorted(cutoff.lower_by_source.items())
+        bounds = [f"{_cell(source)} {'none' if math.isinf(lower) else f'{lower:g}'}" for source, lower in by_source]
+        return f"by source, scores at least: {', '.join(bounds)} (`*` stands for all others)"
+    ends = (("at least", cutoff.lower), ("at most", cutoff.upper))
+    bounds = [f"{word} {bound:g}" for word, bound in ends if bound is not None]
     return f"scores {'not ' if cutoff.reverse else ''}{' and '.join(bounds)}"
 
 

@@ -11,6 +11,7 @@ and `SHA256SUMS`. The same inputs give the same bytes in every file.
 
 import errno
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -245,7 +246,9 @@ def _manifest(folder: Path, facts: ReleaseFacts, contents: Contents) -> dict[str
         if path.name.startswith("train-"):
             entry["rows"] = contents.file_rows[int(path.name.split("-")[1])]
         files.append(entry)
-    cutoff = asdict(facts.cutoff)
+    cutoff = facts.cutoff.to_row() | {"created_at": facts.cutoff.created_at.isoformat()}
+    for bound in cutoff["lower_by_source"]:
+        bound["lower"] = bound["lower"] if math.isfinite(bound["lower"]) else None  # JSON has no infinity
     return {
         "format": FORMAT,
         "release": facts.release,
@@ -254,7 +257,7 @@ def _manifest(folder: Path, facts: ReleaseFacts, contents: Contents) -> dict[str
         "rater": facts.rater,
         "classifier": facts.cutoff.classifier,
         "quality": {name: asdict(estimate) for name, estimate in facts.quality.items()},
-        "cutoff": cutoff | {"shards": list(facts.cutoff.shards), "created_at": facts.cutoff.created_at.isoformat()},
+        "cutoff": cutoff,
         "settings": facts.settings.model_dump(mode="json"),
         "tables": dict(facts.tables),
         **license_header(contents.licenses),

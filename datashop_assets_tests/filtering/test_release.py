@@ -1,6 +1,7 @@
 """A release stands alone, is whole or not there, is the same bytes each time, and loads in other people's tools."""
 
 import json
+import math
 import os
 import random
 import resource
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -201,6 +203,16 @@ def test_the_card_says_what_a_reader_needs(tmp_path: Path) -> None:
         "sha256sum -c SHA256SUMS",
     ]:
         assert said in text
+
+
+def test_bounds_by_source_are_told_and_stay_json(tmp_path: Path) -> None:
+    quotas = replace(facts().cutoff, lower=None, lower_by_source={"web": 2.25, "*": math.inf})
+    info = write_release(tmp_path / "r", batches(), replace(facts(), cutoff=quotas))
+    assert "by source, scores at least: * none, web 2.25" in (tmp_path / "r/README.md").read_text()
+    text = (tmp_path / "r/manifest.json").read_text()
+    assert "Infinity" not in text
+    bounds = [{"source": "web", "lower": 2.25}, {"source": "*", "lower": None}]
+    assert json.loads(text)["cutoff"]["lower_by_source"] == info.manifest["cutoff"]["lower_by_source"] == bounds
 
 
 def licensed(shard: str, rows: int, *licenses: str | None) -> pl.DataFrame:
