@@ -19,6 +19,7 @@ from datashop_assets.filter_settings import CutoffPolicy, KeepFraction, check_fi
 from datashop_assets.release_settings import ReleaseSettings
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
 from datashop_assets.settings import Settings
+from datashop_assets.sharing_settings import PublishSettings, TrackerSettings
 
 
 class ProjectError(ValueError):
@@ -179,6 +180,7 @@ class LensSettings(Settings):
     release: ReleaseSettings = ReleaseSettings()
     selection: SelectionSettings = SelectionSettings()
     anneal: bool = Field(False, description="train and evaluate a candidate on this lens's filtered documents")
+    publish: PublishSettings | None = Field(None, description="push the classifier when it is promoted; null: never")
 
     @property
     def all_raters(self) -> tuple[str, ...]:
@@ -260,6 +262,7 @@ class Project(Settings):
     target_folder: str = Field("targets", description="lens library that the targets' lenses are written to")
     anneal: AnnealSettings = AnnealSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    tracker: TrackerSettings | None = Field(None, description="tell it of each training; null: nobody")
 
     @model_validator(mode="after")
     def names_resolve(self) -> "Project":

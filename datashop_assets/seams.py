@@ -36,6 +36,17 @@ class Commit:
     rows: int
 
 
+@dataclass(frozen=True)
+class TrackedTraining:
+    """What a tracker is told: settings, figures of the finished model, and a curve of (name, step, value)."""
+
+    key: str
+    name: str
+    settings: Mapping[str, str]
+    figures: Mapping[str, float]
+    curve: Sequence[tuple[str, int, float]]
+
+
 class Lake(Protocol):
     """The tables. A commit is all or nothing and replaces exactly the cells that it names."""
 
@@ -198,6 +209,25 @@ class Tokenizers(Protocol):
 
     def tokenizer(self, reference: str | None = None) -> Any:
         """The tokenizer, as transformers makes it; no model is loaded."""
+        ...
+
+
+class Publisher(Protocol):
+    """Pushes model folders to where others find them."""
+
+    def publish(self, repository: str, folder: Path, private: bool, message: str) -> str:
+        """Make the repository (owner/name) hold the files of the folder, and return its address.
+
+        The same files again change nothing. Raises PermanentError where a person has to change something.
+        """
+        ...
+
+
+class Tracker(Protocol):
+    """An experiment tracker."""
+
+    def track(self, training: TrackedTraining) -> str:
+        """Tell it of a training, once: the same `key` again changes nothing. Returns where it stands, for people."""
         ...
 
 

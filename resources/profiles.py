@@ -24,9 +24,11 @@ from resources.launchers import SubprocessLauncher
 from resources.model_files import LocalAndHubFiles
 from resources.model_store import open_model_store
 from resources.object_store import probe_conditional_put
+from resources.publishers import HubPublisher
 from resources.raters import build_rater
 from resources.raters.answer_cache import SqlAnswerCache
 from resources.staging import FolderProgress
+from resources.trackers import MlflowTracker
 
 # delta-rs reads these names; the values never leave this dict.
 STORAGE_VARIABLES = (
@@ -51,6 +53,8 @@ class Profile:
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     # The URL of the answers that raters keep, or None; not shown, for it may hold a password.
     rating_cache: str | None = field(default=None, repr=False)
+    # What the model hub knows this project by, where it publishes; not shown.
+    hub_token: str | None = field(default=None, repr=False)
 
     @property
     def releases(self) -> Path:
@@ -90,7 +94,8 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
     DATASHOP_PROJECT: the project file (default: `datashop.yaml` in the checkout). DATASHOP_HOME: the local folder
     (default: `.datashop` beside the project file). DATASHOP_LAKE, DATASHOP_MODELS: a path or s3:// URL each (default:
     below the home). DATASHOP_RATING_CACHE: a sqlite:/// or postgresql+psycopg2:// URL, or `none` (default:
-    `rating_cache.db` in the home). S3 credentials and endpoint: the AWS_* variables.
+    `rating_cache.db` in the home). HF_TOKEN: the model hub's token, for publishing. S3 credentials and endpoint: the
+    AWS_* variables.
     """
     project_file = Path(environment.get("DATASHOP_PROJECT", REPOSITORY / "datashop.yaml"))
     home = environment.get("DATASHOP_HOME")
@@ -101,7 +106,8 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
         if local_path(uri) is None and not uri.startswith("s3://"):
             raise ProjectError(f"{name} is {uri!r}; it must be a local path or s3://bucket/prefix")
     answers = environment.get("DATASHOP_RATING_CACHE") or base.rating_cache
-    return Profile(base.project_file, base.home, lake, models, options, None if answers == "none" else answers)
+    cache = None if answers == "none" else answers
+    return Profile(base.project_file, base.home, lake, models, options, cache, environment.get("HF_TOKEN"))
 
 
 def dagster_home(profile: Profile) -> Path:
@@ -152,6 +158,8 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
         "staging": staging,
         "models": models,
         "model_files": LocalAndHubFiles(),
+        "publisher": HubPublisher(profile.hub_token),
+        "tracker": _tracker(project),
         "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
         "releases": profile.releases,
         "summaries": profile.summaries,
@@ -160,6 +168,12 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
     }
     made = {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
     return made | {"lake": dg.ResourceDefinition(lambda _: lake())}
+
+
+def _tracker(project: Project) -> MlflowTracker | None:
+    """The project's tracker, or None: nothing is told to anyone."""
+    asked = project.tracker
+    return None if asked is None else MlflowTracker(asked.uri, asked.experiment or project.name)
 
 
 def open_lake(profile: Profile) -> DeltaLake:

@@ -17,12 +17,13 @@ from datashop_assets.asset_metadata import (
 from datashop_assets.classifier.produce import produce_classifier
 from datashop_assets.classifier.registry import find_classifier, promote
 from datashop_assets.classifier.report_pictures import illustrated
+from datashop_assets.classifier.sharing import publish_classifier, tracked_training
 from datashop_assets.classifier.workbench import Workers, workbench
 from datashop_assets.corpus.registry import active_shards
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, GRID_TO_LENS, lens_partitions
 from datashop_assets.records import ANNOTATIONS, CLASSIFIERS, EMBEDDINGS, PROMOTIONS
-from datashop_assets.seams import Lake, ModelFiles, ModelStore, Rater
+from datashop_assets.seams import Lake, ModelFiles, ModelStore, Publisher, Rater, Tracker
 from resources.encoders import TransformerEncoder
 
 GROUP = "classifier"
@@ -65,6 +66,7 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         raters: dg.ResourceParam[Callable[[str], Rater]],
         workshop: dg.ResourceParam[Workers],
         model_files: dg.ResourceParam[ModelFiles],
+        tracker: dg.ResourceParam[Tracker | None],
     ) -> dg.MaterializeResult:
         lens, settings = graph.lenses[context.partition_key], graph.settings(context.partition_key)
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
@@ -77,7 +79,8 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         )
         if made.reused:
             context.log.info("%s was trained from the same inputs: nothing to do", made.record.classifier)
-        report = made.report
+        report, recipe = made.report, settings.recipe.model_dump(mode="json")
+        told = {"tracked": tracker.track(tracked_training(made.record, report, recipe))} if tracker else {}
         figures = estimates(report.figures, report.notes)
         sections = illustrated(report, made.held_out, settings.cutoff)
         return dg.MaterializeResult(
@@ -91,6 +94,7 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
                 "classifier": made.record.classifier,
                 "path": dg.MetadataValue.path(models.place(made.record.uri)),
                 "skipped": made.reused,
+                **told,
                 **figures,
             }
         )
@@ -110,12 +114,18 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     )
     @plain_failures
     def promotion(
-        context: dg.AssetExecutionContext, config: PromotionConfig, lake: dg.ResourceParam[Lake]
+        context: dg.AssetExecutionContext,
+        config: PromotionConfig,
+        lake: dg.ResourceParam[Lake],
+        models: dg.ResourceParam[ModelStore],
+        publisher: dg.ResourceParam[Publisher],
     ) -> dg.MaterializeResult:
         record = find_classifier(lake, context.partition_key, config.classifier)
         lineage = lineage_of(context, lake, CLASSIFIERS)
         current, is_new = promote(lake, record, lineage, config.override_by, config.note)
         context.log.info("%s is %s in force", current.classifier, "now" if is_new else "already")
+        publish = graph.settings(record.lens).publish
+        place = {"published": publish_classifier(record, models, publisher, publish)} if publish else {}
         return dg.MaterializeResult(
             metadata={
                 "classifier": current.classifier,
@@ -125,6 +135,7 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
                 "note": current.note or "",
                 "skipped": not is_new,
                 "verdict": record.verdict,
+                **place,
             }
         )
 
