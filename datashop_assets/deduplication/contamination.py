@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from datashop_assets.deduplication.evaluation_sets import Item
-from datashop_assets.deduplication.tables import Rejection
+from datashop_assets.deduplication.tables import CONTAMINATION, Rejection
 from datashop_assets.deduplication.words import ngrams, words_of
 from datashop_assets.deduplication_settings import ContaminationSettings
 
-SCHEMA = {"reason": pl.String, "item": pl.String, "matches": pl.Int64, "detail": pl.String}
+SCHEMA = pl.Schema({name: CONTAMINATION.schema[name] for name in ("reason", "item", "matches", "detail")})
 
 
 @dataclass(frozen=True)

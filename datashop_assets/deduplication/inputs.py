@@ -19,7 +19,7 @@ from datashop_assets.deduplication.tables import (
 )
 from datashop_assets.deduplication.versions import own_part, own_version
 from datashop_assets.deduplication_settings import DeduplicationSettings
-from datashop_assets.embedding.inputs import MissingUpstreamError, versions
+from datashop_assets.embedding.inputs import MissingUpstreamError
 from datashop_assets.lineage import content_id
 from datashop_assets.records import DOCUMENTS, Cell, TableSpec
 from datashop_assets.seams import Lake
@@ -41,32 +41,42 @@ def judging_tables(settings: DeduplicationSettings) -> tuple[TableSpec, ...]:
 def rejection_versions(lake: Lake, settings: DeduplicationSettings, shards: Sequence[str]) -> dict[str, str]:
     """The version of each shard's answers below: equal versions, equal answers; "" where all settings are off.
 
-    Raises MissingUpstreamError naming the asset and the shards that it has no answer for, or one about other documents
-    or by other settings than there are now. What the documents were compared with may have changed since: a new run of
-    the asset then gives another version.
+    Raises MissingUpstreamError naming the asset and the shards that it has no answer for (see `answered`).
+    """
+    there, missing = answered(lake, settings, shards)
+    for table, without in missing.items():
+        shown = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+        raise MissingUpstreamError(
+            f"materialize `{table}` first: it has nothing of the documents as they are now for {shown}"
+        )
+    return there
+
+
+def answered(
+    lake: Lake, settings: DeduplicationSettings, shards: Sequence[str]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The version of the answers about each shard that has all of them, and the shards that lack one, by table.
+
+    An answer about other documents, or by other settings, than there are now is none. What the documents were compared
+    with may have changed since: a new run of the asset then gives another version.
     """
     tables = judging_tables(settings)
     if not tables:
-        return dict.fromkeys(shards, "")
+        return dict.fromkeys(shards, ""), {}
     cells = [Cell(shard) for shard in shards]
-    documents = versions(lake, Target(DOCUMENTS), cells, "documents")
-    answers: dict[Cell, dict[str, str]] = {cell: {} for cell in cells}
+    documents = have(lake, Target(DOCUMENTS), cells)
+    answers: dict[str, dict[str, str]] = {shard: {} for shard in shards}
+    missing: dict[str, list[str]] = {}
     for table in tables:
         known = have(lake, Target(table), cells)
-        there = {cell: str(known[cell][0]) if cell in known else "" for cell in cells}
-        missing = [
-            cell.shard
-            for cell, version in there.items()
-            if own_part(version) != own_version(table, documents[cell], settings)
-        ]
-        if missing:
-            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise MissingUpstreamError(
-                f"materialize `{table.name}` first: it has nothing of the documents as they are now for {shown}"
-            )
-        for cell, version in there.items():
-            answers[cell][table.name] = version
-    return {cell.shard: content_id("rejections", versions_of) for cell, versions_of in answers.items()}
+        for cell in cells:
+            made, version = documents.get(cell, (None, 0))[0], known.get(cell, (None, 0))[0]
+            if made and version and own_part(version) == own_version(table, made, settings):
+                answers[cell.shard][table.name] = version
+            else:
+                missing.setdefault(table.name, []).append(cell.shard)
+    whole = {shard: given for shard, given in answers.items() if len(given) == len(tables)}
+    return {shard: content_id("rejections", given) for shard, given in whole.items()}, missing
 
 
 def rejected_documents(lake: Lake, settings: DeduplicationSettings, shard: str) -> pl.DataFrame:

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.deduplication.tables import MINHASHES
 from datashop_assets.deduplication.words import ngrams, words_of
 from datashop_assets.deduplication_settings import NearDuplicateSettings
 
@@ -27,7 +28,7 @@ _SPREAD_32 = np.uint32(0x9E3779B1)
 _SPREAD_64 = np.uint64(0x9E3779B97F4A7C15)
 
 SIGNATURE_TYPE = np.dtype("<u2")
-SCHEMA = pl.Schema({"signature": pl.Binary, "keys": pl.List(pl.Int64)})
+SCHEMA = pl.Schema({name: MINHASHES.schema[name] for name in ("signature", "keys")})
 
 
 def algorithm() -> str:

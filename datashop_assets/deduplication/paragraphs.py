@@ -12,17 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from datashop_assets.deduplication.tables import Rejection
+from datashop_assets.deduplication.tables import REPEATED_PARAGRAPHS, Rejection
 from datashop_assets.deduplication.words import words_of
 from datashop_assets.deduplication_settings import RepeatedParagraphSettings
 
-SCHEMA = pl.Schema(
-    {
-        "reason": pl.String,
-        "spans": pl.List(pl.Struct({"start": pl.Int64, "end": pl.Int64})),
-        "removed_share": pl.Float32,
-    }
-)
+SCHEMA = pl.Schema({name: REPEATED_PARAGRAPHS.schema[name] for name in ("reason", "spans", "removed_share")})
 _SEPARATORS = {"blank_line": re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+"), "line": re.compile(r"\s*\n\s*")}
 
 Span = tuple[int, int]

@@ -25,9 +25,9 @@ from datashop_assets.project import Project
 from datashop_assets.records import DOCUMENTS, Cell, TableSpec
 from datashop_assets.seams import Lake
 
-# Documents whose duplicates are looked for in one pass over all earlier ones: their keys are 7 million rows, which
-# with those found take some 1 GB.
-BATCH_DOCUMENTS = 500_000
+# Documents whose duplicates are looked for in one pass over all earlier ones: each takes some 3 kB (measured from 10,000
+# to 100,000 documents), so that a batch stays below 1 GB.
+BATCH_DOCUMENTS = 250_000
 # Shards that share a commit.
 BATCH_CELLS = 16
 
