@@ -18,15 +18,15 @@ from datashop_assets.deduplication.order import judging_order
 from datashop_assets.deduplication.paragraphs import repeated_paragraphs
 from datashop_assets.deduplication.tables import CONTAMINATION, DUPLICATES, MINHASHES, REPEATED_PARAGRAPHS
 from datashop_assets.deduplication.versions import duplicates_versions, minhashes_version, own_version, with_others
-from datashop_assets.deduplication_settings import DeduplicationSettings
+from datashop_assets.deduplication_settings import DeduplicationSettings, NearDuplicateSettings
 from datashop_assets.embedding.inputs import MissingUpstreamError, documents_of, ready_cells, versions
 from datashop_assets.lineage import stale_cells
 from datashop_assets.project import Project
 from datashop_assets.records import DOCUMENTS, Cell, TableSpec
 from datashop_assets.seams import Lake
 
-# Documents whose duplicates are looked for in one pass over all earlier ones: each takes some 3 kB (measured from 10,000
-# to 100,000 documents), so that a batch stays below 1 GB.
+# Documents whose duplicates are looked for in one pass over all earlier ones: each takes some 3 kB (measured with
+# 10,000 and 100,000), so that a batch stays below 1 GB.
 BATCH_DOCUMENTS = 250_000
 # Shards that share a commit.
 BATCH_CELLS = 16
@@ -74,7 +74,7 @@ def duplicate_cells(
     sizes = dict(lake.cells(DOCUMENTS).select("shard", "rows").iter_rows())
     compared = [cell.shard for cell in stale if cell.shard in order]
     if settings.near is not None and compared:
-        _check_signatures(lake, settings, order[: max(map(order.index, compared)) + 1], sizes)
+        _check_signatures(lake, settings.near, order[: max(map(order.index, compared)) + 1], sizes)
     batches = list(_batches(sorted(compared, key=order.index), sizes))
     answers: dict[str, pl.DataFrame] = {}
 
@@ -164,15 +164,11 @@ def _judged_alone(
     yield from refresh(lake, Target(table), wanted, produce, lineage, batch_cells=BATCH_CELLS, missing=missing)
 
 
-def _check_signatures(
-    lake: Lake, settings: DeduplicationSettings, shards: Sequence[str], sizes: Mapping[str, int]
-) -> None:
+def _check_signatures(lake: Lake, near: NearDuplicateSettings, shards: Sequence[str], sizes: Mapping[str, int]) -> None:
     """Raises MissingUpstreamError naming the shards whose documents, as they are now, have no signatures."""
     cells = [Cell(shard) for shard in shards if shard in sizes]
     there = have(lake, Target(MINHASHES), cells)
     documents = versions(lake, Target(DOCUMENTS), cells, "documents")
-    near = settings.near
-    assert near is not None
     stale = [
         cell.shard
         for cell, version in documents.items()
