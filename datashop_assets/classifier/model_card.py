@@ -6,6 +6,7 @@ What belongs here: the words. What does not: the files beside it (`export.py`).
 from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.report_sections import sections
+from datashop_assets.classifier.text_model_card import use_without_us
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.markdown import figures_table
 from datashop_assets.rating.lens import Lens
@@ -99,4 +100,5 @@ def _of_texts(report: Report) -> list[str]:
         "",
         'scores = load_scorer(Path("<this folder>")).predict(["a document", "another"])',
         "```",
+        *use_without_us(report.model),
     ]
