@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 from datashop_assets.attribute_settings import in_order
 from datashop_assets.attributes.wanted import wanted_attribute
+from datashop_assets.automation.jobs import deduplication_steps
 from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import find_classifier, promoted
 from datashop_assets.corpus.documents import documents_version
 from datashop_assets.corpus.registry import active_shards
+from datashop_assets.deduplication.inputs import judging_tables
+from datashop_assets.deduplication.ready import judgeable, present_answers, wanted_answers, wanted_signatures
+from datashop_assets.deduplication.tables import MINHASHES
 from datashop_assets.filtering.drift import cutoff_has_drifted
 from datashop_assets.filtering.rule import Ranking, Rule
 from datashop_assets.filtering.state import current_cutoff, filtered_versions, population_versions, ranking_versions
@@ -70,7 +74,7 @@ def reconciled_jobs(graph: Graph) -> list[str]:
     measured = [ATTRIBUTE_JOBS[0]] if graph.measured_attributes else []
     derived = [ATTRIBUTE_JOBS[1]] if graph.derived_attributes else []
     free = [job for job in FREE_JOBS if job == FREE_JOBS[0] or graph.score_lenses]
-    return [*free, *measured, *derived, *sorted(spending)]
+    return [*free, *deduplication_steps(graph), *measured, *derived, *sorted(spending)]
 
 
 def nobody(job: str, lens: str | None) -> Collection[str]:  # noqa: ARG001 - the signature of Busy
@@ -124,6 +128,7 @@ class _Look:
         for lens in self.graph.score_lenses:
             work += self.lens_work(lens, ready)
         parsed = {cell: version for cell, version in documents.items() if have_documents.get(cell) == version}
+        work += self.deduplication_work(parsed)
         for attribute in in_order(self.graph.project.attributes):
             work += self.attribute_work(attribute, [cell.shard for cell in parsed])
         for lens in self.graph.lenses:
@@ -159,6 +164,20 @@ class _Look:
         filtered, _ = filtered_versions(self.lake, cutoff, project, cells)
         table = FILTERED.of(lens)
         return self.as_work("filter_documents", filtered, self.have(Target(table), cells), self.lake.version(table))
+
+    def deduplication_work(self, documents: Mapping[Cell, str]) -> list[Work]:
+        """What can be signed and judged of shards that have their documents."""
+        lake, project = self.lake, self.graph.project
+        if not judging_tables(project.deduplication):
+            return []
+        signatures = wanted_signatures(project.deduplication, documents)
+        signed = self.have(Target(MINHASHES), list(signatures))
+        work = self.as_work("sign_documents", signatures, signed, lake.version(MINHASHES))
+        cells = judgeable(lake, project, documents)
+        answers = wanted_answers(lake, project, {cell: documents[cell] for cell in cells})
+        there = present_answers(lake, project.deduplication, cells)
+        made = sum(lake.version(table) or 0 for table in judging_tables(project.deduplication))
+        return work + self.as_work("deduplicate", answers, there, made)
 
     def rating_work(self, lens: str, documents: Mapping[Cell, str], raters: Callable[[str], Rater]) -> list[Work]:
         """What the lens's raters have not rated of the shards' samples; ratings made elsewhere are never asked for."""

@@ -15,7 +15,7 @@ import polars as pl
 
 from datashop_assets.cellwork import Target, have
 from datashop_assets.corpus.registry import active_shards, shards_by_key
-from datashop_assets.deduplication.inputs import judging_tables, rejection_versions
+from datashop_assets.deduplication.inputs import answered, judging_tables
 from datashop_assets.embedding.inputs import MissingUpstreamError
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.rule import Ranking, Rule
@@ -92,15 +92,10 @@ def _parts(
     if population := ranking.rule.population:
         why = f"materialize `cutoff`, then `filtered_documents` of lens {population!r} first, the population"
         yield "population", population_versions(lake, population, project, cells), why
-    tables = judging_tables(project.deduplication)
-    judged = list(cells)
-    for table in tables:
-        there = stored(Target(table))
-        yield table.name, there, f"materialize `{table.name}` first"
-        judged = [cell for cell in judged if cell in there]
-    if tables:
-        versions = rejection_versions(lake, project.deduplication, [cell.shard for cell in judged])
-        yield "rejections", {cell: versions[cell.shard] for cell in judged}, "materialize what deduplication asks for"
+    judged, without = answered(lake, project.deduplication, [cell.shard for cell in cells])
+    for table in judging_tables(project.deduplication):
+        there = [cell for cell in cells if cell.shard not in without.get(table.name, ())]
+        yield table.name, {cell: judged.get(cell.shard, "") for cell in there}, f"materialize `{table.name}` first"
 
 
 def population_versions(lake: Lake, population: str, project: Project, cells: Sequence[Cell]) -> Versions:
