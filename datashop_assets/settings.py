@@ -5,6 +5,8 @@ What belongs here: what all groups have in common. What does not: any group (`pr
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,4 +19,9 @@ class Settings(BaseModel):
     @property
     def version(self) -> str:
         """Content id: equal settings have equal versions."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+        return content_version(self.model_dump(mode="json"))
+
+
+def content_version(values: Mapping[str, Any]) -> str:
+    """The version of settings with these values, JSON-able: 16 hex digits."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

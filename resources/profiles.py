@@ -153,7 +153,7 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
     models = open_model_store(profile.models, profile.cache, profile.storage_options)
     resources: dict[str, Any] = {
         "landing": FsspecLandingArea(),
-        "encoder": TransformerEncoder(project.encoder),
+        "encoder": TransformerEncoder(project.encoder, cache=profile.cache),
         "raters": raters,
         "staging": staging,
         "models": models,

@@ -1,13 +1,20 @@
 """Text to vector by a frozen transformer.
 
-What belongs here: loading an encoder, batching, pooling, its content id. What does not: how vectors are stored
+What belongs here: the encoder's id, loading it, and the order of work: tokens, batches, forward passes on all devices.
+What does not: each of these (a module each beside this one), how vectors are stored
 (`datashop_assets/embedding/embed.py`), what is learnt from them (`datashop_assets/classifier/`).
 """
 
+import copy
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,105 +23,162 @@ from numpy.typing import NDArray
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.lineage import content_id
 from resources import language_models
+from resources.encoders.backends import Forward, Way, ways
+from resources.encoders.calibration import fastest
+from resources.encoders.figures import EncodingFigures, Work, matmul_peak, work_of
+from resources.encoders.int8 import Int8Forward, converted
 from resources.encoders.local_files import encoder_folder, short_name
-from resources.language_models import ModelReferenceError
+from resources.encoders.memory import in_parts
+from resources.encoders.tokens import Tokens
+from resources.language_models import ModelReferenceError, torch_threads
 
-# Padded tokens a batch. On a CPU larger batches fall out of the last-level cache: with length-sorted batches of 4k
-# tokens all-MiniLM-L6-v2 embeds 1.6 times as fast as with batches of 32 padded to 512, with 16k tokens 1.1 times. A GPU
-# needs more to be busy; its number is not measured.
-BATCH_TOKENS = {"cpu": 4096, "cuda": 65_536}
-# A document is tokenised from a prefix of this many characters a token, so that a 10 MB document does not cost ten
-# seconds; where the prefix does not fill the encoder (long runs of blanks), the whole text is tokenised.
-PREFIX_CHARS_PER_TOKEN = 64
+# Texts tokenised ahead and sorted by length together.
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What is in memory: a forward pass for each thread or GPU, all of one way."""
+
+    tokens: Tokens
+    way: Way
+    forwards: Sequence[Forward]
+    work: Work
+    device: str
 
 
 class TransformerEncoder:
-    """A frozen encoder with mean or CLS pooling, in float32. The model loads at the first text.
+    """A frozen encoder with mean or CLS pooling. The model loads at the first text.
 
-    Agrees with sentence-transformers on the same settings to 1e-5. Runs on a GPU where there is one, else with
-    `threads` threads of torch, which is set for the process; None takes the cores that this process may use.
+    In float32, the default, it agrees with transformers and sentence-transformers to 1e-5. Runs on every GPU that there
+    is, a copy of the model on each, else with `threads` threads; None takes the cores that this process may use. Which
+    way is the fastest is measured at the first text and remembered in the folder `cache`, where one is given.
     """
 
-    def __init__(self, settings: EncoderSettings, threads: int | None = None) -> None:
+    def __init__(self, settings: EncoderSettings, threads: int | None = None, cache: Path | None = None) -> None:
         self.settings = settings
         self._threads = threads or len(os.sched_getaffinity(0))
+        self._cache = cache
+        self._usage = EncodingFigures()
+        self._shrunk = 0
+        self._counting = Lock()
 
     @cached_property
     def id(self) -> str:
-        """Name, pooling and 8 hex digits of the model's content and all settings; needs no torch.
+        """Name, pooling and 8 hex digits of the model's content and all settings of the vectors; needs no torch.
 
         Raises ModelReferenceError where the model is not there.
         """
         settings = self.settings
         weights = language_models.content_id(settings.model)
-        digits = content_id(weights, settings.pooling, settings.normalize, settings.max_tokens, length=8)
+        # The library's own precision is not named: ids are what they were before there was another.
+        reduced = [] if settings.precision == "float32" else [settings.precision]
+        digits = content_id(weights, settings.pooling, settings.normalize, settings.max_tokens, *reduced, length=8)
         return f"{short_name(settings.model)}-{settings.pooling}-{digits}"
+
+    @property
+    def usage(self) -> EncodingFigures:
+        """What was encoded since this encoder was made; subtract an earlier one for what came after it."""
+        return self._usage
+
+    @property
+    def backend(self) -> str:
+        """The way that vectors are computed here, e.g. `packed/onednn`; loads the model."""
+        return self._loaded.way.name
 
     def local_directory(self) -> Path:
         """The folder with the encoder's config, tokenizer and weights. Raises ModelReferenceError."""
         return encoder_folder(self.settings.model)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed the texts: float32 of shape [texts, dimension], in order. Long texts are cut at `max_tokens`."""
-        import torch
+        """Embed the texts: float32 of shape [texts, dimension], in order. Long texts are cut at `max_tokens`.
 
-        model, _ = self._loaded
-        vectors = np.empty((len(texts), model.config.hidden_size), np.float32)
-        tokens = self._tokens(texts)
-        for rows in _batches([len(ids) for ids in tokens], BATCH_TOKENS[model.device.type]):
-            longest = max(len(tokens[row]) for row in rows)
-            ids = torch.full((len(rows), longest), self._pad_id, dtype=torch.long)
-            mask = torch.zeros((len(rows), longest), dtype=torch.long)
-            for position, row in enumerate(rows):
-                ids[position, : len(tokens[row])] = torch.tensor(tokens[row])
-                mask[position, : len(tokens[row])] = 1
-            with torch.inference_mode():
-                vectors[rows] = self._pooled(ids.to(model.device), mask.to(model.device)).cpu().numpy()
+        A batch that does not fit the memory is halved, and so are those after it.
+        """
+        loaded = self._loaded
+        vectors = np.empty((len(texts), loaded.work.hidden), np.float32)
+        blocks = [slice(start, start + BLOCK) for start in range(0, len(texts), BLOCK)]
+        # One thread a product: two workers with a batch each are faster than two threads on one batch.
+        with torch_threads(1), ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(len(loaded.forwards)) as pool:
+            ahead = [reader.submit(loaded.tokens, texts[block]) for block in blocks[:1]]
+            for number, block in enumerate(blocks):
+                begun = time.perf_counter()
+                tokens = ahead.pop().result()
+                ahead += [reader.submit(loaded.tokens, texts[after]) for after in blocks[number + 1 : number + 2]]
+                vectors[block] = self._vectors(tokens, pool)
+                self._count([len(ids) for ids in tokens], time.perf_counter() - begun)
+        if self.settings.normalize:
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
         return vectors
 
-    def _pooled(self, ids: Any, mask: Any) -> Any:
-        from torch.nn.functional import normalize
+    def _vectors(self, tokens: Sequence[Sequence[int]], pool: ThreadPoolExecutor) -> NDArray[np.float32]:
+        """The batches' vectors from all threads or GPUs at once."""
+        import torch
 
-        model, _ = self._loaded
-        states = model(input_ids=ids, attention_mask=mask).last_hidden_state
-        if self.settings.pooling == "cls":
-            vectors = states[:, 0]
-        else:
-            weights = mask.unsqueeze(-1).to(states.dtype)
-            vectors = (states * weights).sum(1) / weights.sum(1)
-        return normalize(vectors, dim=1) if self.settings.normalize else vectors
+        loaded = self._loaded
+        free: SimpleQueue[Forward] = SimpleQueue()
+        for forward in loaded.forwards:
+            free.put(forward)
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        _, tokenizer = self._loaded
-        limit = self.settings.max_tokens
+        def run(rows: list[int]) -> list[NDArray[np.float32]]:
+            forward = free.get()
+            try:
+                with torch.inference_mode():
+                    parts = in_parts(forward, [tokens[row] for row in rows], self._halve)
+                    return [part.cpu().numpy() for part in parts]
+            finally:
+                free.put(forward)
 
-        def tokenise(some: list[str]) -> list[list[int]]:
-            ids: list[list[int]] = tokenizer(some, truncation=True, max_length=limit, verbose=False)["input_ids"]
-            return ids
+        vectors = np.empty((len(tokens), loaded.work.hidden), np.float32)
+        batches = loaded.way.batches([len(ids) for ids in tokens], loaded.device, self._shrunk)
+        before = self._usage.halved_batches
+        for rows, parts in zip(batches, pool.map(run, batches), strict=True):
+            vectors[rows] = np.concatenate(parts)
+        self._shrunk += self._usage.halved_batches > before
+        return vectors
 
-        prefix = limit * PREFIX_CHARS_PER_TOKEN
-        tokens = tokenise([text[:prefix] for text in texts])
-        for row, ids in enumerate(tokens):
-            if len(ids) < limit and len(texts[row]) > prefix:
-                tokens[row] = tokenise([texts[row]])[0]
-        return tokens
+    def _halve(self) -> None:
+        with self._counting:
+            self._usage += EncodingFigures(halved_batches=1)
 
-    @property
-    def _pad_id(self) -> int:
-        _, tokenizer = self._loaded
-        # The mask hides padding from every other token; an encoder without a padding token may use any id.
-        return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    def _count(self, lengths: Sequence[int], seconds: float) -> None:
+        loaded = self._loaded
+        reduced = self.settings.pooling == "cls" and loaded.way.reduces_last_layer
+        peak = matmul_peak(loaded.device, self.settings.precision) * len(loaded.forwards)
+        done = loaded.work.flops(lengths, reduced)
+        with self._counting:
+            self._usage += EncodingFigures(len(lengths), sum(lengths), seconds, done, peak * seconds)
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    def _loaded(self) -> _Loaded:
+        import torch
+
+        model, tokenizer = self._read()
+        settings = self.settings
+        cuda = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        device = "cuda" if cuda else "cpu"
+        model = model.to(cuda[0]) if cuda else model
+        # The mask hides padding from every other token; an encoder without a padding token may use any id.
+        pad_id = tokenizer.pad_token_id or 0
+        with torch_threads(1):
+            identity = language_models.content_id(settings.model)
+            way = fastest(ways(settings, model.config, device), model, settings, pad_id, identity, self._cache)
+            forwards: list[Forward]
+            if way.kind == "int8":
+                folder = converted(self.local_directory(), identity, self._cache)
+                forwards = [Int8Forward(folder, settings.pooling == "cls", self._threads)] * self._threads
+            elif cuda:
+                forwards = [way.forward(copy.deepcopy(model).to(place), settings, pad_id) for place in cuda]
+            else:
+                forwards = [way.forward(model, settings, pad_id)] * self._threads
+        return _Loaded(Tokens(tokenizer, settings.max_tokens), way, forwards, work_of(model), device)
+
+    def _read(self) -> tuple[Any, Any]:
         import torch
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        torch.set_num_threads(self._threads)
         directory = str(self.local_directory())
         try:
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
@@ -131,14 +195,4 @@ class TransformerEncoder:
             raise ModelReferenceError(
                 f"encoder {self.settings.model!r} takes at most {room} tokens; set encoder.max_tokens to {room} or less"
             )
-        return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
-
-
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Rows in batches of equal-length neighbours, longest first; rows times longest stays within the budget."""
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    start = 0
-    while start < len(order):
-        size = max(1, budget // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
+        return model.eval(), tokenizer
