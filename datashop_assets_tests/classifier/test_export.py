@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 
 from datashop_assets.classifier.export import export, load_report, why_not_native
 from datashop_assets.classifier.head import load_head
+from datashop_assets.classifier.layers import Layer
+from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.train import train
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets_tests.classifier.lenses import lens
+from datashop_assets_tests.classifier.test_train import made_up
 
 # Runs in a process that cannot import this package: what a stranger does with the folder.
 STRANGER = """
@@ -24,31 +28,47 @@ class Refuse(importlib.abc.MetaPathFinder):
             raise ImportError("a stranger does not have " + name)
 
 sys.meta_path.insert(0, Refuse())
-folder, texts = sys.argv[1], json.load(open(sys.argv[2]))
+texts, folders = json.load(open(sys.argv[1])), sys.argv[2:]
 import torch
 torch.set_num_threads(1)
+
+def scores_of(folder):
 """
 PIPELINE = """
+    scores = SentenceTransformer(folder, device="cpu").encode(texts)
+    assert scores.shape == (len(texts), 1), scores.shape
+    return scores[:, 0].tolist()
+
 from sentence_transformers import SentenceTransformer
-scores = SentenceTransformer(folder, device="cpu").encode(texts)
-assert scores.shape == (len(texts), 1), scores.shape
-print(json.dumps(scores[:, 0].tolist()))
 """
 NATIVE = """
+    folder += "/sequence_classification"
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.inference_mode():
+        batch = tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
+        return model(**batch).logits[:, 0].tolist()
+
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-folder += "/sequence_classification"
-model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-tokenizer = AutoTokenizer.from_pretrained(folder)
-with torch.inference_mode():
-    batch = tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
-    print(json.dumps(model(**batch).logits[:, 0].tolist()))
 """
+ANSWER = """
+print(json.dumps([scores_of(folder) for folder in folders]))
+"""
+CLS = {"pooling": "cls", "normalize": False}
+LINEAR = (Layer(np.ones((1, 4), np.float32), np.zeros(1, np.float32)),)
 
 
-def stranger(folder: Path, code: str, texts: list[str], tmp_path: Path) -> np.ndarray:
+def pooler(width: int, activation: str = "tanh") -> tuple[Layer, Layer]:
+    hidden = Layer(np.ones((width, 4), np.float32), np.zeros(width, np.float32), activation)
+    return hidden, Layer(np.ones((1, width), np.float32), np.zeros(1, np.float32))
+
+
+def stranger(folders: list[Path], code: str, texts: list[str], tmp_path: Path) -> np.ndarray:
+    """The scores that somebody without our code gets: of shape [folders, texts]."""
     (tmp_path / "texts.json").write_text(json.dumps(texts))
+    arguments = [str(tmp_path / "texts.json"), *map(str, folders)]
     run = subprocess.run(
-        [sys.executable, "-I", "-W", "ignore", "-c", STRANGER + code, str(folder), str(tmp_path / "texts.json")],
+        [sys.executable, "-I", "-W", "ignore", "-c", STRANGER + code + ANSWER, *arguments],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -60,9 +80,9 @@ def stranger(folder: Path, code: str, texts: list[str], tmp_path: Path) -> np.nd
 
 @pytest.fixture(scope="module")
 def exported(real, embedded, tmp_path_factory):
-    def of(pooling: str, normalize: bool):
+    def of(pooling: str, normalize: bool, kind: str = "linear"):
         encoder, vectors = embedded(pooling, normalize)
-        classifier = train(real, vectors, lens(), ClassifierRecipe(bootstrap=100), encoder.id)
+        classifier = train(real, vectors, lens(), ClassifierRecipe(bootstrap=100, model={"kind": kind}), encoder.id)
         folder = tmp_path_factory.mktemp("model")
         written = export(
             folder, encoder.local_directory(), encoder.settings, classifier.scorer, lens(), classifier.report
@@ -72,18 +92,42 @@ def exported(real, embedded, tmp_path_factory):
     return of
 
 
+PIPELINES = [("mean", True, "linear"), ("cls", False, "pooler"), ("mean", True, "ordinal"), ("cls", False, "softmax")]
+
+
 @pytest.mark.models
-@pytest.mark.parametrize(("pooling", "normalize"), [("mean", True), ("cls", False)], ids=["mean, unit", "CLS, raw"])
-def test_a_stranger_gets_our_scores_from_the_folder(real, exported, tmp_path, pooling, normalize):
-    encoder, vectors, classifier, written = exported(pooling, normalize)
-    texts = real["text"].to_list()[::6]
-    ours = classifier.scorer.predict(encoder.encode(texts))
-    theirs = stranger(written.directory, PIPELINE, texts, tmp_path)
+def test_a_stranger_gets_our_scores_from_sentence_transformers(real, exported, tmp_path):
+    made, texts = [exported(*of) for of in PIPELINES], real["text"].to_list()[::12]
+    ours = [classifier.scorer.predict(encoder.encode(texts)) for encoder, _, classifier, _ in made]
+    theirs = stranger([written.directory for *_, written in made], PIPELINE, texts, tmp_path)
     assert np.abs(theirs - ours).max() < 1e-5
     # What the tables hold was computed from float16 vectors.
-    assert np.abs(classifier.scorer.predict(vectors[::6]) - theirs).max() < 1e-3
-    if written.native is None:
-        assert np.abs(stranger(written.directory, NATIVE, texts, tmp_path) - ours).max() < 1e-5
+    stored = [classifier.scorer.predict(vectors[::12]) for _, vectors, classifier, _ in made]
+    assert np.abs(np.array(stored) - theirs).max() < 2e-3
+
+
+@pytest.mark.models
+def test_a_stranger_gets_our_scores_of_raw_cls_states_from_transformers_alone(real, exported, tmp_path):
+    made, texts = [exported("cls", False, kind) for kind in ("linear", "pooler")], real["text"].to_list()[::12]
+    ours = [classifier.scorer.predict(encoder.encode(texts)) for encoder, _, classifier, _ in made]
+    theirs = stranger([written.directory for *_, written in made], NATIVE, texts, tmp_path)
+    assert np.abs(theirs - ours).max() < 1e-5
+
+
+def test_a_classifier_that_reads_texts_keeps_its_own_files(tmp_path):
+    class Reader:
+        form, reads = "fasttext", "texts"
+
+        def save(self, directory):
+            (directory / "scorer.json").write_text("{}")
+
+    frame, vectors = made_up()
+    report = train(frame, vectors, lens(), ClassifierRecipe(bootstrap=100), TEXT_ENCODER).report
+    export(tmp_path / "model", tmp_path, EncoderSettings(), Reader(), lens(), replace(report, model="fasttext"))
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {"scorer.json", "report.json", "README.md"}
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "A fasttext model that reads texts itself" in card
+    assert "SentenceTransformer" not in card
 
 
 @pytest.mark.models
@@ -101,16 +145,18 @@ def test_the_folder_holds_everything_and_no_pickle(exported):
 
 
 @pytest.mark.parametrize(
-    ("family", "settings", "said"),
+    ("family", "settings", "layers", "said"),
     [
-        ("bert", {"pooling": "cls", "normalize": False}, None),
-        ("bert", {"pooling": "mean", "normalize": False}, "mean pooling cannot be expressed"),
-        ("bert", {"pooling": "cls", "normalize": True}, "unit length cannot be expressed"),
-        ("distilbert", {"pooling": "cls", "normalize": False}, "type 'distilbert'"),
+        pytest.param("bert", CLS, LINEAR, None, id="CLS of a BERT"),
+        pytest.param("bert", CLS, pooler(4), None, id="a pooler as wide as the encoder"),
+        pytest.param("bert", {"pooling": "mean", "normalize": False}, LINEAR, "mean pooling cannot", id="mean pooling"),
+        pytest.param("bert", {"pooling": "cls", "normalize": True}, LINEAR, "unit length cannot", id="normalised"),
+        pytest.param("distilbert", CLS, LINEAR, "type 'distilbert'", id="another family"),
+        pytest.param("bert", CLS, pooler(3), "this head's hidden layer 3", id="a narrower pooler"),
+        pytest.param("bert", CLS, pooler(4, "softmax"), "this head has softmax", id="another activation"),
     ],
-    ids=["CLS of a BERT", "mean pooling", "normalised", "another family"],
 )
-def test_where_no_native_model_is_possible_the_reason_is_given(tmp_path, family, settings, said):
+def test_where_no_native_model_is_possible_the_reason_is_given(tmp_path, family, settings, layers, said):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
-    reason = why_not_native(tmp_path, EncoderSettings(**settings))
+    reason = why_not_native(tmp_path, EncoderSettings(**settings), layers)
     assert reason is None if said is None else said in str(reason)
