@@ -210,6 +210,17 @@ def in_order(attributes: Mapping[str, AttributeSettings]) -> Iterator[str]:
     return iter(tuple(TopologicalSorter(inputs).static_order()))
 
 
+def made_of(attributes: Mapping[str, AttributeSettings], name: str) -> set[str]:
+    """The lenses and attributes that an attribute is made of, and those that these are made of."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        inputs = {each for one in waiting if one in attributes for each in inputs_of(attributes[one])}
+        waiting = sorted(inputs - found)
+        found |= inputs
+    return found
+
+
 def check_attributes(
     attributes: Mapping[str, AttributeSettings], lenses: Collection[str], raters: Collection[str]
 ) -> None:

@@ -39,7 +39,7 @@ from datashop_assets.project import ProjectError
 from datashop_assets.rating.run import RatingRun
 from datashop_assets.records import DOCUMENTS, Cell
 from datashop_assets.scoring.finished import finished_scorer
-from datashop_assets.scoring.texts import score_texts
+from datashop_assets.scoring.texts import score_texts, whole
 from datashop_assets.seams import Lake, LanguageModels, ModelFiles, Progress, Rater, Staging
 
 # Documents that a measure without a model is given at once; their characters are bounded too.
@@ -119,7 +119,7 @@ class ScoredByModel:
         documents = versions(self.lake, Target(DOCUMENTS), [cell], "documents")[cell]
         staged = self.staging("attributes", self.attribute, self.content, cell.shard, documents)
         self._staged[cell.shard] = staged
-        return score_texts(self.scorer, self.lake, cell.shard, staged, self.log).rows
+        return whole(score_texts(self.scorer, self.lake, cell.shard, staged, self.log))
 
     def committed(self, cell: Cell) -> None:
         if staged := self._staged.pop(cell.shard, None):

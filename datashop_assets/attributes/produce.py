@@ -9,7 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.attribute_settings import CombinedAttribute, FunctionAttribute, TiersAttribute, in_order, inputs_of
+from datashop_assets.attribute_settings import (
+    CombinedAttribute,
+    FunctionAttribute,
+    TiersAttribute,
+    in_order,
+    inputs_of,
+    made_of,
+)
 from datashop_assets.attributes.decide import derived_record, measured_record
 from datashop_assets.attributes.derive import combine, levels, missing_reasons
 from datashop_assets.attributes.functions import apply, find_function
@@ -83,16 +90,8 @@ def derive_cells(
 
 def derived_inputs(project: Project, attribute: str) -> list[str]:
     """The derived attributes that one is made of, those that they are made of included, each after its own."""
-    needed, waiting = set[str](), [attribute]
-    while waiting:
-        derived = {
-            name
-            for name in inputs_of(project.attributes[waiting.pop()])
-            if name in project.attributes and inputs_of(project.attributes[name])
-        }
-        waiting += derived - needed
-        needed |= derived
-    return [name for name in in_order(project.attributes) if name in needed]
+    needed = made_of(project.attributes, attribute)
+    return [name for name in in_order(project.attributes) if name in needed and inputs_of(project.attributes[name])]
 
 
 def _derive(

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
 from datashop_assets.attributes.produce import source_scores
@@ -82,13 +81,12 @@ def pair(sample: pl.DataFrame, first: str, second: str) -> dict[str, Any]:
     enough = both.height >= 1 / BEST and both[first].n_unique() > 1 and both[second].n_unique() > 1
     if not enough:
         return {"first": first, "second": second, "spearman": None, "overlap": None, "n": both.height}
-    ranks = [both[name].rank("average").to_numpy() for name in (first, second)]
     size = int(both.height * BEST)
     best = [both.sort(name, "id", descending=[True, False])["id"][:size] for name in (first, second)]
     return {
         "first": first,
         "second": second,
-        "spearman": float(np.corrcoef(*ranks)[0, 1]),
+        "spearman": both.select(pl.corr(first, second, method="spearman")).item(),
         "overlap": int(best[0].is_in(best[1].implode()).sum()) / size,
         "n": both.height,
     }

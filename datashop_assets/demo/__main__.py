@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import OperationalError
 
+from datashop_assets.attribute_settings import made_of
 from datashop_assets.automation.jobs import deduplication_steps
 from datashop_assets.automation.sensors import register_and_add_partitions
 from datashop_assets.corpus.registry import active_shards
@@ -58,12 +59,16 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """One run of a job, of a lens or an attribute (None: of all), over partitions: a range (`tags`) or one."""
+    """One run of a job, of a lens or an attribute (None: of all), over partitions: a range (`tags`) or one.
+
+    It is left out where a step of its lens failed, or one of those that it comes `after`.
+    """
 
     job: str
     lens: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
     partition_key: str | None = None
+    after: Collection[str] = ()
 
     def __str__(self) -> str:
         return f"{self.job} ({self.lens})" if self.lens else self.job
@@ -82,9 +87,9 @@ def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
                 yield Step(job, lens, range_tags(lens, shards[0], shards[-1]))
             else:
                 yield Step(job, lens, partition_key=lens)
-    # A failed step leaves out what follows of its lens; these are made of several lenses' scores, and say which lacks.
     for attribute in graph.derived_attributes:
-        yield Step("derive_attributes", attribute, range_tags(attribute, shards[0], shards[-1]))
+        after = sorted(made_of(graph.project.attributes, attribute))
+        yield Step("derive_attributes", attribute, range_tags(attribute, shards[0], shards[-1]), after=after)
     if graph.project.attributes:
         yield Step("report_attributes", None)
     if graph.annealed:
@@ -107,11 +112,12 @@ def failure_message(result: dg.ExecuteInProcessResult) -> str:
 
 
 def run_steps(instance: dg.DagsterInstance, defs: dg.Definitions, todo: list[Step]) -> list[Step]:
-    """Run the steps; returns those that failed. What a failed step's lens would have gone through is left out."""
+    """Run the steps; returns those that failed. What a failed step's lens would have gone through is left out, and what
+    comes after it."""
     failed: dict[str | None, Step] = {}
     for number, step in enumerate(todo, 1):
         at = time.monotonic()
-        if stopped := failed.get(None) or failed.get(step.lens):
+        if stopped := next((failed[name] for name in (None, step.lens, *step.after) if name in failed), None):
             say(f"[{number}/{len(todo)}] {step}: left out, {stopped.job} failed")
             continue
         say(f"[{number}/{len(todo)}] {step}")
