@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from datashop_assets.encoder_settings import EncoderSettings
 
-PresetName = Literal["fineweb_edu", "llm_data_eval"]
+PresetName = Literal["fineweb_edu", "llm_data_eval", "medu"]
 
 _POOLER: Mapping[str, Any] = {
     "kind": "pooler",
@@ -43,6 +43,22 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "split_seed": 42,
         "model": {**_POOLER, "epochs": 60, "batch_size": 2800},
     },
+    # The encoder of DataShop in marin-community/marin, which implements MEDU (arXiv:2501.11747).
+    "medu": {
+        "validation_share": 0.1,
+        "split_seed": 42,
+        "model": {
+            "kind": "fine_tune",
+            "learning_rate": 5e-5,
+            "schedule": "cosine",
+            "warmup_share": 0.1,
+            "epochs": 3.0,
+            "max_tokens": 512,
+            "batch_size": 128,
+            "evaluate_steps": 100,
+            "best_by": "macro_f1",
+        },
+    },
 }
 
 
@@ -58,6 +74,11 @@ def with_preset(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def deviations(preset: str | None, encoder: EncoderSettings) -> tuple[str, ...]:
     """Why training by a preset is not the published recipe with this encoder, in words; nothing where it is."""
+    if preset == "medu":
+        return (
+            "the preset medu is published on gte-base-en-v1.5, which is code of its own and is not run here; "
+            "gte-modernbert-base is its native substitute, where `model` names no other",
+        )
     if preset is None or PRESETS[preset].get("model", {}).get("kind") != "pooler":
         return ()
     if encoder.pooling == "cls" and not encoder.normalize:
