@@ -137,8 +137,8 @@ def load_graph(project: Project) -> Graph:
 def _refuse_filters_by_labels(project: Project, lenses: Mapping[str, Lens]) -> None:
     for name, settings in project.lenses.items():
         condition = settings.cutoff.condition
-        asked = {settings.population, *(parse(condition).names if condition else ())}
-        if labels := sorted(other for other in asked & set(lenses) if lenses[str(other)].kind == "label"):
+        asked = [*(parse(condition).names if condition else ()), *filter(None, [settings.population])]
+        if labels := sorted({other for other in asked if other in lenses and lenses[other].kind == "label"}):
             raise ProjectError(f"the filter of lens {name!r} asks for {labels}, which give labels and have no scores")
 
 

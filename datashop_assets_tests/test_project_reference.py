@@ -15,4 +15,4 @@ def test_every_key_stands_in_it_with_its_bounds() -> None:
         for key in settings.model_fields:
             assert f"| `{key}` |" in text
     assert "| `sample_per_shard` | integer >= 0 | `200` |" in text
-    assert "[KeepFraction](#keepfraction) or [Threshold](#threshold)" in text
+    assert "[KeepFraction](#keepfraction) or [Quotas](#quotas) or [Threshold](#threshold)" in text

@@ -16,18 +16,14 @@ from datashop_assets.asset_metadata import (
     table,
     table_metadata,
 )
-from datashop_assets.cellwork import Produced, Target, refresh
 from datashop_assets.classifier.registry import require_promoted
-from datashop_assets.corpus.registry import shards_by_key
-from datashop_assets.filtering.candidates import candidates
-from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.decide import decide
-from datashop_assets.filtering.filter import apply, reason_counts
 from datashop_assets.filtering.overview import by_source, by_verdict, cutoff_facts, drawn_bounds, shown_scores
 from datashop_assets.filtering.produce import produce_release
 from datashop_assets.filtering.rule import Ranking, Rule
 from datashop_assets.filtering.sketches import ranked_corpus, update_sketches
-from datashop_assets.filtering.state import current_cutoff, filtered_versions, record_cutoff, require_cutoff
+from datashop_assets.filtering.state import current_cutoff, record_cutoff, require_cutoff
+from datashop_assets.filtering.verdicts import filter_cells
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import FILTER_RECIPE
 from datashop_assets.partitions import (
@@ -39,7 +35,7 @@ from datashop_assets.partitions import (
     lens_partitions,
 )
 from datashop_assets.plots import histogram
-from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell
+from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES
 from datashop_assets.seams import Lake, Tokenizers
 
 GROUP = "filtering"
@@ -105,19 +101,11 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     )
     @plain_failures
     def filtered_documents(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> None:
-        shards = shards_by_key(lake)
         with reported(context) as take:
             for lens, cells in cells_by_lens(context).items():
                 record = require_cutoff(lake, lens)
-
-                def produce(cell: Cell, record: CutoffRecord = record) -> Produced:
-                    seen = candidates(lake, record.ranking, graph.project, cell.shard)
-                    rows = apply(seen, record, shards[cell.shard].pool_only)
-                    return Produced(rows, {"kept": int(rows["kept"].sum()), **reason_counts(rows)})
-
-                wanted, missing = filtered_versions(lake, record, graph.project, cells)
                 lineage = lineage_of(context, lake, SCORES.of(lens), CUTOFFS)
-                take(refresh(lake, Target(FILTERED.of(lens)), wanted, produce, lineage, missing=missing))
+                take(filter_cells(lake, record, graph.project, cells, lineage))
 
     @dg.asset(
         deps=[

@@ -1,6 +1,6 @@
-"""The documents of a shard as a filter sees them: what each is ranked by, or why it is not ranked.
+"""The documents of shards as a filter sees them: what each is ranked by, or why it is not ranked.
 
-What belongs here: reading one shard's scores and what else the rule asks about, joined by position, and every reason
+What belongs here: reading shards' scores and what else the rule asks about, joined by position, and every reason
 that stands before the score's own verdict. What does not: versions (`state.py`), bounds (`cutoff.py`), the verdict
 (`filter.py`). No text is read.
 
@@ -9,8 +9,9 @@ counts of it are the same for every lens; then the population, then what has no 
 of these reasons has no part in a share: a keep-fraction is one of the documents that are left.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from datashop_assets.conditions import Operand
@@ -25,12 +26,39 @@ from datashop_assets.scoring.sources import ScoreSource, score_source
 from datashop_assets.seams import Lake
 
 # The columns beside those of operands. No lens or attribute has a blank in its name.
-ID, REJECTED, KEPT, SOURCE, TEXT = "its id", "is rejected", "is kept", "its source", "its text"
+SHARD, ID, SOURCE, TEXT, REJECTED, KEPT = "its shard", "its id", "its source", "its text", "is rejected", "is kept"
 KEY, MISSING, WHY = "its key", "is missing", "why not"
 
+# Of all shards that are read together: about 60 bytes each, and as much for each further name in the condition.
+ROWS_AT_ONCE = 500_000
 
-def candidates(lake: Lake, ranking: Ranking, project: Project, shard: str) -> pl.DataFrame:
-    """One row [id, source, key, reason, detail] for each of the shard's scores, in their order.
+
+class Candidates:
+    """The candidates of shards that are asked for one by one, in their order, read many shards at a time.
+
+    Opening a table costs as much as its files are many (0.1 s at 2,000 shards), so that one look for each shard would
+    cost the square of their number. `rows` are the documents of each shard.
+    """
+
+    def __init__(self, lake: Lake, ranking: Ranking, project: Project, rows: Mapping[str, int]) -> None:
+        self.lake, self.ranking, self.project = lake, ranking, project
+        self.rows = rows
+        self._left = list(rows)
+        self._read: dict[str, pl.DataFrame] = {}
+
+    def of(self, shard: str) -> pl.DataFrame:
+        """The shard's candidates, see `candidates`. Each shard is asked for once; those passed over are forgotten."""
+        if shard not in self._read:
+            self._left = self._left[self._left.index(shard) :]
+            sizes = np.cumsum([self.rows[each] for each in self._left])
+            take = max(1, int(np.searchsorted(sizes, ROWS_AT_ONCE)))
+            self._read = candidates(self.lake, self.ranking, self.project, self._left[:take])
+            self._left = self._left[take:]
+        return self._read.pop(shard)
+
+
+def candidates(lake: Lake, ranking: Ranking, project: Project, shards: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """For each of the shards one row [id, source, key, reason, detail] for each of its scores, in their order.
 
     `key` (float32) is what bounds are compared with: the score, or with a draw the score and its noise; null where
     there is a `reason` not to rank the document, a `cutoff.Reason` or a `deduplication.tables.Rejection`. `detail` is
@@ -38,19 +66,27 @@ def candidates(lake: Lake, ranking: Ranking, project: Project, shard: str) -> pl
     all.
     """
     rule = ranking.rule
-    operands = tuple(dict.fromkeys((Operand(ranking.lens), *(rule.condition.operands if rule.condition else ()))))
-    own = ScoreSource(ranking.lens, SCORES.of(ranking.lens), ranking.classifier)
-    ids = _scores(lake, own, shard).select(ID).collect()[ID]
-    others = {each.name: None for each in operands if each.name != ranking.lens}
-    beside = [_scores(lake, source, shard) for source in (own, *(score_source(lake, project, name) for name in others))]
-    rejected = rejected_documents(lake, project.deduplication, shard)
-    beside.append(rejected.lazy().rename({"id": ID, "reason": REJECTED}))
+    others = dict.fromkeys(name for name in (rule.condition.names if rule.condition else ()) if name != ranking.lens)
+    sources = [ScoreSource(ranking.lens, SCORES.of(ranking.lens), ranking.classifier)]
+    sources += [score_source(lake, project, name) for name in others]
+    tables = [_scores(lake, source, shards) for source in sources]
     if rule.population:
-        beside.append(_columns(lake, FILTERED.of(rule.population), shard, {KEPT: "kept"}))
+        tables.append(_columns(lake, FILTERED.of(rule.population), shards, {KEPT: "kept"}))
     if rule.sources or rule.draw:
-        beside.append(_columns(lake, DOCUMENTS, shard, {SOURCE: "source", TEXT: "text_sha"}))
-    frame = pl.concat([ids.to_frame(), *(_in_order(ids, rows) for rows in beside)], how="horizontal")
+        tables.append(_columns(lake, DOCUMENTS, shards, {SOURCE: "source", TEXT: "text_sha"}))
+    read = [_by_shard(table) for table in tables]
+    found = {}
+    for shard in shards:
+        rejected = rejected_documents(lake, project.deduplication, shard).rename({"id": ID, "reason": REJECTED})
+        own, *beside = [*(part(shard) for part in read), rejected]
+        frame = pl.concat([own, *(_in_order(own[ID], rows) for rows in beside)], how="horizontal")
+        found[shard] = _judged(frame, ranking)
+    return found
 
+
+def _judged(frame: pl.DataFrame, ranking: Ranking) -> pl.DataFrame:
+    rule = ranking.rule
+    operands = tuple(dict.fromkeys((Operand(ranking.lens), *(rule.condition.operands if rule.condition else ()))))
     key = frame[ranking.lens].rename(KEY)
     if rule.draw:
         key = pl.Series(KEY, drawing_keys(key.to_numpy(), frame[TEXT], rule.draw))
@@ -67,26 +103,32 @@ def candidates(lake: Lake, ranking: Ranking, project: Project, shard: str) -> pl
     )
 
 
-def _scores(lake: Lake, source: ScoreSource, shard: str) -> pl.LazyFrame:
-    """The shard's scores of a name, as columns that operands go by."""
-    rows = lake.scan(source.table, {"shard": [shard], "classifier": [source.classifier]})
+def _scores(lake: Lake, source: ScoreSource, shards: Sequence[str]) -> pl.LazyFrame:
+    """The shards' scores of a name, as columns that operands go by."""
+    rows = lake.scan(source.table, {"shard": shards, "classifier": [source.classifier]})
     score, rounded = Operand(source.name).column, Operand(source.name, rounded=True).column
     numbers = pl.col("score").alias(score), pl.col("int_score").cast(pl.Float32).alias(rounded)
-    return rows.select(pl.col("id").alias(ID), *numbers)
+    return rows.select(pl.col("shard").alias(SHARD), pl.col("id").alias(ID), *numbers)
 
 
-def _columns(lake: Lake, table: TableSpec, shard: str, columns: Mapping[str, str]) -> pl.LazyFrame:
-    """Columns of the shard's documents under other names."""
-    renamed = [pl.col(column).alias(name) for name, column in {ID: "id", **columns}.items()]
-    return lake.scan(table, {"shard": [shard]}).select(renamed)
+def _columns(lake: Lake, table: TableSpec, shards: Sequence[str], columns: Mapping[str, str]) -> pl.LazyFrame:
+    """Columns of the shards' documents under other names."""
+    renamed = [pl.col(column).alias(name) for name, column in {SHARD: "shard", ID: "id", **columns}.items()]
+    return lake.scan(table, {"shard": shards}).select(renamed)
 
 
-def _in_order(ids: pl.Series, other: pl.LazyFrame) -> pl.DataFrame:
-    """The other columns of `other` in the order of the ids, null where it has no such document.
+def _by_shard(rows: pl.LazyFrame) -> Callable[[str], pl.DataFrame]:
+    """Read the rows; each shard's of them in their order, none where it has none."""
+    read = rows.collect()
+    parts = read.partition_by(SHARD, as_dict=True, include_key=False)
+    return lambda shard: parts.get((shard,), read.clear().drop(SHARD))
+
+
+def _in_order(ids: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
+    """The other columns of `rows` in the order of the ids, null where it has no such document.
 
     Tables of the same documents are in the same order, so that this is nearly always a comparison and no join.
     """
-    rows = other.collect()
     if not rows[ID].equals(ids):
         rows = ids.to_frame().join(rows, on=ID, how="left", maintain_order="left")
     return rows.drop(ID)

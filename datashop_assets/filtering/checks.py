@@ -7,8 +7,10 @@ import polars as pl
 
 from datashop_assets.asset_metadata import table
 from datashop_assets.corpus.quality import incomplete_cells
+from datashop_assets.filtering.overview import cutoff_problems
 from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.release import verify_release
+from datashop_assets.filtering.state import require_cutoff
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import lens_partitions
 from datashop_assets.records import FILTERED, RELEASES
@@ -29,6 +31,22 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         )
 
     @dg.asset_check(
+        asset="cutoff",
+        partitions_def=lens_partitions(graph),
+        description="The cut-off divides the corpus, its share is known well enough, and its sources are there.",
+    )
+    def cutoff_divides_the_corpus(
+        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.AssetCheckResult:
+        record = require_cutoff(lake, context.partition_key)
+        problems = cutoff_problems(record)
+        return dg.AssetCheckResult(
+            passed=not problems,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"cutoff": record.cutoff, "problems": "; ".join(problems) or "none"},
+        )
+
+    @dg.asset_check(
         asset="release",
         partitions_def=lens_partitions(graph),
         description="Every file of the newest release has the checksum that its manifest names.",
@@ -44,4 +62,4 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
             metadata={"release": dg.MetadataValue.path(folder), "problems": "; ".join(problems) or "none"},
         )
 
-    return [every_document_has_a_verdict, checksums_hold]
+    return [cutoff_divides_the_corpus, every_document_has_a_verdict, checksums_hold]

@@ -3,12 +3,14 @@
 What belongs here: tables and numbers out of a decision. What does not: deciding (`decide.py`), drawing (`plots.py`).
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.filter_settings import Quotas
 from datashop_assets.filtering.cutoff import CutoffRecord, Reason, bounds_of
 from datashop_assets.filtering.decide import Corpus, Decision
 from datashop_assets.scoring.sketch import merge
@@ -16,6 +18,8 @@ from datashop_assets.scoring.sketch import merge
 # A histogram of so many equally spaced order statistics looks like one of all of them.
 SHOWN_SCORES = 20_000
 SHOWN_BOUNDS = 6
+# An error of more than this part of the kept share is one that people should know of.
+POOR_ERROR = 0.1
 
 
 def cutoff_facts(decision: Decision) -> dict[str, Any]:
@@ -67,6 +71,24 @@ def by_source(corpus: Corpus, decision: Decision) -> pl.DataFrame:
         "at least": pl.Float64,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def cutoff_problems(record: CutoffRecord) -> list[str]:
+    """What a person should look at in a record; empty where there is nothing."""
+    problems = []
+    if record.kept_share in (0, 1):
+        problems.append("nothing is kept" if record.kept_share == 0 else "everything is kept")
+    if record.share_error > POOR_ERROR * record.kept_share > 0:
+        problems.append(
+            f"the kept share {record.kept_share:.4g} is known to within {record.share_error:.2g} only: "
+            "set a smaller share_error"
+        )
+    policy = record.ranking.rule.policy
+    if isinstance(policy, Quotas):
+        asked = [source for source, quota in policy.quotas.items() if quota.documents != 0]
+        if gone := sorted(source for source in asked if math.isinf(bounds_of(record, source).lower or 0)):
+            problems.append(f"no documents of the sources {gone} were ranked: are they spelled as in the corpus?")
+    return problems
 
 
 def shown_scores(corpus: Corpus) -> NDArray[np.float32]:

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.cellwork import Produced, Target, have, refresh
-from datashop_assets.filtering.candidates import candidates
+from datashop_assets.embedding.inputs import MissingUpstreamError
+from datashop_assets.filtering.candidates import Candidates
 from datashop_assets.filtering.decide import Corpus
 from datashop_assets.filtering.rule import Ranking
-from datashop_assets.filtering.state import ranking_versions, releasable_shards
+from datashop_assets.filtering.state import ranking_versions, releasable_shards, why_waiting
 from datashop_assets.filtering.tables import SCORE_SKETCHES
 from datashop_assets.project import Project
 from datashop_assets.records import SCORES, Cell
@@ -33,9 +34,14 @@ class Sketched:
 
     wanted: Mapping[Cell, str]
     current: Mapping[Cell, int]
-    outdated: Mapping[Cell, int]
-    missing: Mapping[Cell, int]
+    outdated: dict[Cell, int]
+    missing: dict[Cell, int]
     waiting: Mapping[Cell, Exception]
+
+    @property
+    def unsummarised(self) -> dict[str, int]:
+        """The documents of each shard whose summary is outdated or missing, in crawl order."""
+        return {cell.shard: (self.missing | self.outdated)[cell] for cell in self.wanted if cell not in self.current}
 
 
 def sketched(lake: Lake, ranking: Ranking, project: Project) -> Sketched:
@@ -48,7 +54,8 @@ def sketched(lake: Lake, ranking: Ranking, project: Project) -> Sketched:
         pl.col("shard").is_in(releasable_shards(lake, project)),
         pl.col("rows") > 0,
     )
-    rows = {Cell(shard, ranking.lens): documents for shard, documents in scored.select("shard", "rows").iter_rows()}
+    scored = scored.select("shard", "rows").sort("shard")
+    rows = {Cell(shard, ranking.lens): documents for shard, documents in scored.iter_rows()}
     wanted, waiting = ranking_versions(lake, ranking, project, list(rows))
     stored = {cell: version for cell, (version, _) in have(lake, sketches_target(ranking), list(wanted)).items()}
     return Sketched(
@@ -68,11 +75,13 @@ def sketches_target(ranking: Ranking) -> Target:
 def update_sketches(lake: Lake, ranking: Ranking, project: Project, lineage: Mapping[str, Any]) -> int:
     """Make and commit the summaries that are missing or outdated, reading those shards' scores alone; how many."""
 
-    def produce(cell: Cell) -> Produced:
-        return Produced(sketch_rows(candidates(lake, ranking, project, cell.shard), ranking.rule.policy.share_error))
+    state = sketched(lake, ranking, project)
+    seen = Candidates(lake, ranking, project, state.unsummarised)
 
-    wanted = sketched(lake, ranking, project).wanted
-    made = refresh(lake, sketches_target(ranking), wanted, produce, lineage, batch_cells=SHARDS_AT_ONCE)
+    def produce(cell: Cell) -> Produced:
+        return Produced(sketch_rows(seen.of(cell.shard), ranking.rule.policy.share_error))
+
+    made = refresh(lake, sketches_target(ranking), state.wanted, produce, lineage, batch_cells=SHARDS_AT_ONCE)
     return sum(not outcome.skipped for outcome in made)
 
 
@@ -99,10 +108,10 @@ def sketch_rows(rows: pl.DataFrame, share_error: float) -> pl.DataFrame:
 
 def ranked_corpus(lake: Lake, ranking: Ranking, project: Project) -> Corpus:
     """The whole corpus as it is scored now, from the stored summaries; those that are missing or outdated are made in
-    memory. Raises what to materialize where shards are scored and not one of them can be ranked."""
+    memory. Raises MissingUpstreamError where shards are scored and not one of them can be ranked."""
     state = sketched(lake, ranking, project)
     if state.waiting and not state.wanted:
-        raise next(iter(state.waiting.values()))
+        raise MissingUpstreamError(why_waiting(state.waiting))
     ranked: dict[str, ScoreSketch] = {}
     unranked: dict[str, dict[str, int]] = {}
     for rows in _summaries(lake, ranking, project, state):
@@ -125,8 +134,9 @@ def _summaries(lake: Lake, ranking: Ranking, project: Project, state: Sketched) 
     for start in range(0, len(current), SHARDS_AT_ONCE):
         where = {"ranking": [ranking.id], "shard": current[start : start + SHARDS_AT_ONCE]}
         yield lake.scan(SCORE_SKETCHES.of(ranking.lens), where).collect().sort("shard", "source")
-    for cell in sorted([*state.outdated, *state.missing], key=lambda each: each.shard):
-        yield sketch_rows(candidates(lake, ranking, project, cell.shard), ranking.rule.policy.share_error)
+    seen = Candidates(lake, ranking, project, state.unsummarised)
+    for shard in state.unsummarised:
+        yield sketch_rows(seen.of(shard), ranking.rule.policy.share_error)
 
 
 def _sketch(row: Mapping[str, Any]) -> ScoreSketch:

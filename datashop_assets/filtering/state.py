@@ -63,7 +63,7 @@ def ranking_versions(lake: Lake, ranking: Ranking, project: Project, cells: Sequ
             if cell in made:
                 parts[cell][part] = made[cell]
             else:
-                missing.setdefault(cell, MissingUpstreamError(f"{why}: it has nothing for {cell.shard} as it is now"))
+                missing.setdefault(cell, MissingUpstreamError(why))
     ready = {cell: parts[cell] for cell in cells if cell not in missing}
     # A filter that reads nothing but its own scores has their version, as it had before there were other filters.
     return {
@@ -92,10 +92,10 @@ def _parts(
     if population := ranking.rule.population:
         why = f"materialize `cutoff`, then `filtered_documents` of lens {population!r} first, the population"
         yield "population", population_versions(lake, population, project, cells), why
-    judged, without = answered(lake, project.deduplication, [cell.shard for cell in cells])
-    for table in judging_tables(project.deduplication):
-        there = [cell for cell in cells if cell.shard not in without.get(table.name, ())]
-        yield table.name, {cell: judged.get(cell.shard, "") for cell in there}, f"materialize `{table.name}` first"
+    if judging_tables(project.deduplication):
+        answers, lacking = answered(lake, project.deduplication, [cell.shard for cell in cells])
+        made = {cell: answers[cell.shard] for cell in cells if cell.shard in answers}
+        yield "rejections", made, f"materialize {', '.join(f'`{table}`' for table in sorted(lacking))} first"
 
 
 def population_versions(lake: Lake, population: str, project: Project, cells: Sequence[Cell]) -> Versions:
@@ -126,6 +126,12 @@ def wanted_filtered(lake: Lake, cutoff: CutoffRecord, project: Project, cells: S
     """The filtered version of every cell. Raises MissingUpstreamError saying what to materialize."""
     made, missing = filtered_versions(lake, cutoff, project, cells)
     if missing:
-        first, *others = missing.values()
-        raise MissingUpstreamError(str(first) + (f" (and so for {len(others)} more shards)" if others else ""))
+        raise MissingUpstreamError(why_waiting(missing))
     return made
+
+
+def why_waiting(missing: Mapping[Cell, Exception]) -> str:
+    """What to materialize, for which shards."""
+    shards = sorted(cell.shard for cell in missing)
+    shown = ", ".join(shards[:5]) + (f" and {len(shards) - 5} more" if len(shards) > 5 else "")
+    return "; ".join(sorted({str(error) for error in missing.values()})) + f": it has nothing for {shown}"

@@ -1,0 +1,39 @@
+"""The filtered cells of a lens: brought to the version that the cut-off in force asks for.
+
+What belongs here: that loop. What does not: what each document's verdict is (`filter.py`), reading candidates
+(`candidates.py`), versions (`state.py`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from datashop_assets.cellwork import Outcome, Produced, Target, have, refresh
+from datashop_assets.corpus.registry import shards_by_key
+from datashop_assets.filtering.candidates import Candidates
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.filter import apply, reason_counts
+from datashop_assets.filtering.state import filtered_versions
+from datashop_assets.lineage import stale_cells
+from datashop_assets.project import Project
+from datashop_assets.records import FILTERED, Cell
+from datashop_assets.scoring.state import scores_target
+from datashop_assets.seams import Lake
+
+
+def filter_cells(
+    lake: Lake, cutoff: CutoffRecord, project: Project, cells: Sequence[Cell], lineage: Mapping[str, Any]
+) -> Iterator[Outcome]:
+    """Filter the cells that are not at their wanted version. Raises CellsFailedError as `cellwork.refresh` does, naming
+    the cells where something that the filter reads is missing."""
+    shards, target = shards_by_key(lake), Target(FILTERED.of(cutoff.lens))
+    wanted, missing = filtered_versions(lake, cutoff, project, cells)
+    there = {cell: version for cell, (version, _) in have(lake, target, list(wanted)).items()}
+    scored = have(lake, scores_target(cutoff.lens, cutoff.classifier), list(wanted))
+    stale = {cell.shard: scored[cell][1] for cell in stale_cells(wanted, there)}
+    seen = Candidates(lake, cutoff.ranking, project, stale)
+
+    def produce(cell: Cell) -> Produced:
+        rows = apply(seen.of(cell.shard), cutoff, shards[cell.shard].pool_only)
+        return Produced(rows, {"kept": int(rows["kept"].sum()), **reason_counts(rows)})
+
+    return refresh(lake, target, wanted, produce, lineage, missing=missing)
