@@ -33,12 +33,16 @@ from datashop_assets.lineage import (
 )
 from datashop_assets.rating.quality import annotations_target
 from datashop_assets.records import ANNOTATIONS, CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, SCORES, Cell
-from datashop_assets.scoring.state import can_score, scores_target, wanted_scores
+from datashop_assets.scoring.by_cascade import wanted_with_cascade
+from datashop_assets.scoring.cascades import cascade_in_force
+from datashop_assets.scoring.state import can_score, scores_target
 from datashop_assets.scoring.tables import ATTRIBUTE_SCORES
 from datashop_assets.seams import Lake, Rater
 
 # The jobs that work is done by; `jobs.py` says what is in them.
 FREE_JOBS = ("parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents")
+# Of projects with a cascade, for shards that it spares the encoder.
+CASCADE_JOB = "parse_shards"
 # Of attributes that are measured on documents, and of those that are made of other scores.
 ATTRIBUTE_JOBS = ("measure_attributes", "derive_attributes")
 # Those that spend on raters, by the kind of lens: only for a lens that has `auto_annotate` in the project file.
@@ -74,6 +78,7 @@ def reconciled_jobs(graph: Graph) -> list[str]:
     measured = [ATTRIBUTE_JOBS[0]] if graph.measured_attributes else []
     derived = [ATTRIBUTE_JOBS[1]] if graph.derived_attributes else []
     free = [job for job in FREE_JOBS if job == FREE_JOBS[0] or graph.score_lenses]
+    free += [CASCADE_JOB] if graph.cascaded else []
     return [*free, *deduplication_steps(graph), *measured, *derived, *sorted(spending)]
 
 
@@ -120,10 +125,19 @@ class _Look:
         vectors_target = Target(EMBEDDINGS.of(self.encoder))
         have_documents = self.have(Target(DOCUMENTS), list(documents))
         have_vectors = self.have(vectors_target, list(documents))
-        # One run makes both, so a shard counts as there when both are.
-        wanted = {cell: documents[cell] + vectors[cell] for cell in documents}
-        there = {cell: f"{have_documents.get(cell)}{have_vectors.get(cell)}" for cell in documents}
-        work = self.as_work("parse_and_embed_shards", wanted, there, self.lake.version(vectors_target.table))
+        spared = self.spared(list(documents), have_vectors)
+        # One run makes both, so a shard counts as there when both are; of a spared one its documents are enough.
+        wanted = {cell: version if cell in spared else version + vectors[cell] for cell, version in documents.items()}
+        there = {
+            cell: str(have_documents.get(cell)) + ("" if cell in spared else str(have_vectors.get(cell)))
+            for cell in documents
+        }
+        work = []
+        for job, cells, table in (
+            ("parse_and_embed_shards", [cell for cell in wanted if cell not in spared], vectors_target.table),
+            (CASCADE_JOB, [cell for cell in wanted if cell in spared], DOCUMENTS),
+        ):
+            work += self.as_work(job, {cell: wanted[cell] for cell in cells}, there, self.lake.version(table))
         ready = [cell.shard for cell in wanted if there[cell] == wanted[cell]]
         for lens in self.graph.score_lenses:
             work += self.lens_work(lens, ready)
@@ -136,6 +150,18 @@ class _Look:
                 work += self.rating_work(lens, parsed, raters)
         return work
 
+    def spared(self, cells: Sequence[Cell], vectors: Collection[Cell]) -> set[Cell]:
+        """The shards that are not embedded, since every lens has a cascade in force that scores them without. Those
+        that have vectors, and those that were rated, which classifiers learn from, are not spared."""
+        for lens in self.graph.score_lenses:
+            promotion = promoted(self.lake, lens)
+            cascaded = promotion and self.graph.settings(lens).cascade
+            if not (cascaded and promotion and cascade_in_force(self.lake, lens, promotion.classifier)):
+                return set()
+        tables = [self.lake.cells(ANNOTATIONS.of(lens)) for lens in self.graph.score_lenses]
+        rated = {shard for table in tables for shard in table["shard"]}
+        return {cell for cell in cells if cell not in vectors and cell.shard not in rated} if tables else set()
+
     def lens_work(self, lens: str, ready: Sequence[str]) -> list[Work]:
         """What of a score lens can be done over shards that have their vectors: scores, then cut-off, then filter."""
         promotion = promoted(self.lake, lens)
@@ -145,7 +171,8 @@ class _Look:
         if not can_score(classifier, self.encoder):
             return []  # a classifier of another encoder is for a person to replace
         cells = [Cell(shard, lens) for shard in ready]
-        wanted = wanted_scores(self.lake, classifier.encoder, promotion.classifier, cells)
+        settings = self.graph.settings(lens).cascade
+        wanted = wanted_with_cascade(self.lake, self.encoder, settings, classifier, cells)
         there = self.have(scores_target(lens, promotion.classifier), cells)
         if stale_cells(wanted, there):
             return self.as_work("score_documents", wanted, there, self.lake.version(SCORES.of(lens)))

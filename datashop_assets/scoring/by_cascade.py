@@ -22,7 +22,7 @@ from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
 from datashop_assets.scoring.cascade import Cascade, score_by_cascade
 from datashop_assets.scoring.cascades import CascadeRecord, cascade_in_force, load_cascade
 from datashop_assets.scoring.score import ScoringError, score_rows
-from datashop_assets.scoring.state import scores_target
+from datashop_assets.scoring.state import scores_target, wanted_scores
 from datashop_assets.scoring.tables import CASCADE_AUDITS
 from datashop_assets.seams import Encoder, Lake, ModelStore, Progress, Staging
 
@@ -71,6 +71,22 @@ def wanted_by_cascade(lake: Lake, encoder: str, record: CascadeRecord, cells: Se
         cell: cascade_scores_version(version, encoder, record.classifier, record.cascade)
         for cell, version in made.items()
     }
+
+
+def wanted_with_cascade(
+    lake: Lake, encoder: str, settings: CascadeSettings | None, classifier: ClassifierRecord, cells: Sequence[Cell]
+) -> dict[Cell, str]:
+    """The scores version of each cell, whether it is scored from vectors or by the cascade in force.
+
+    Raises MissingUpstreamError.
+    """
+    record = cascade_in_force(lake, classifier.lens, classifier.classifier) if settings else None
+    if record is None or classifier.encoder != encoder:
+        return wanted_scores(lake, classifier.encoder, classifier.classifier, cells)
+    embedded = have(lake, Target(EMBEDDINGS.of(encoder)), cells)
+    wanted = wanted_scores(lake, encoder, classifier.classifier, [cell for cell in cells if cell in embedded])
+    wanted |= wanted_by_cascade(lake, encoder, record, [cell for cell in cells if cell not in embedded])
+    return {cell: wanted[cell] for cell in cells}
 
 
 def score_cells_by_cascade(

@@ -124,3 +124,21 @@ def test_documents_are_never_counted_without_their_texts(cut: World) -> None:
     """The pool that it learns from is the scored documents, each text once."""
     made = metadata_of(cut.run("calibrate_cascade", "teaching"), "cascade")["teaching"]
     assert made["learnt from"] + made["calibrated on"] == cut.read(DOCUMENTS)["text_sha"].n_unique()
+
+
+def test_the_sensor_has_new_shards_parsed_and_scored_and_not_embedded(cut: World) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.25}, "cascade": CASCADE}
+    cut.change_project(lenses={"teaching": lens})
+    cut.reconcile()
+    cut.run("calibrate_cascade", "teaching")
+    cut.land_shards(2, documents=60, start=6)
+    ran = cut.reconcile()
+    assert ran[:2] == ["parse_shards", "score_documents"]
+    assert "parse_and_embed_shards" not in ran
+    assert cut.read(FILTERED.of("teaching"))["shard"].n_unique() == 8
+    assert cut.read(EMBEDDINGS.of(cut.encoder.id))["shard"].n_unique() == 6
+    assert cut.reconcile() == []
+
+
+def test_a_lens_without_a_cascade_keeps_the_encoder_busy(calibrated: World) -> None:
+    assert [work.job for work in calibrated.stale()][0] == "parse_and_embed_shards"
