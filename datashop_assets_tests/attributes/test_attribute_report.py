@@ -21,7 +21,7 @@ def of(first: list[float | None], second: list[float | None]) -> dict[str, objec
         pytest.param([value**3 for value in UP], 1.0, 1.0, id="another unit"),
         pytest.param([-value for value in UP], -1.0, 0.0, id="the other way round"),
         pytest.param(
-            [*UP[:36], 36.0, 37.0, -1.0, -2.0], pytest.approx(0.731, abs=0.001), 0.5, id="two of the best differ"
+            [*UP[:38], -1.0, -2.0], pytest.approx(1 - 6 * SQUARES / (N**3 - N)), 0.5, id="two of the best differ"
         ),
     ],
 )
