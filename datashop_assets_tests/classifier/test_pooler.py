@@ -66,3 +66,13 @@ def test_presets_are_the_published_recipes_and_can_be_changed_in_part(preset, ep
     shorter = ClassifierRecipe(preset=preset, model={"epochs": 2}, seed=5)
     assert (shorter.model.epochs, shorter.model.batch_size, shorter.seed) == (2, batch, 5)
     assert ClassifierRecipe(preset=preset, model={"kind": "linear"}).model == LinearSettings()
+
+
+def test_a_training_of_few_steps_says_so():
+    train, validation = made_up(100), made_up(30, seed=1)
+    fits = [
+        PoolerRecipe(PoolerSettings(epochs=40, batch_size=size, patience=None)).fit(train, validation, LENS, 0)
+        for size in (100, 10)
+    ]
+    assert "training had 40 steps at most" in fits[0].notes[0]
+    assert fits[1].notes == ()
