@@ -41,9 +41,9 @@ class Comparison:
     def words(self) -> str:
         """What it says, in a sentence."""
         if not self.gains:
-            return f"not compared with the classifier in force: {self.reason}"
+            return f"not compared with the classifier that was in force: {self.reason}"
         said = [f"{name} {_judged(gain)}" for name, gain in self.gains.items()]
-        return f"against {self.promoted}, the classifier in force, on {self.n} held-out rows: {'; '.join(said)}"
+        return f"against {self.promoted}, in force when it was trained, on {self.n} held-out rows: {'; '.join(said)}"
 
 
 def compare(
@@ -67,4 +67,4 @@ def _judged(gain: Estimate | None) -> str:
     if gain is None:
         return "not defined"
     word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
-    return f"{word} ({gain})"
+    return f"{word} ({gain.value:+.3f}, {gain.interval})"

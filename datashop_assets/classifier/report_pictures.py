@@ -7,8 +7,8 @@ What belongs here: which figures are drawn, and what is marked in them. What doe
 import polars as pl
 
 from datashop_assets.classifier.report import Quality, Report
-from datashop_assets.classifier.report_sections import CALIBRATION, KINDS, LABELS, THRESHOLDS, sections
-from datashop_assets.classifier.thresholds import at_threshold
+from datashop_assets.classifier.report_sections import CALIBRATION, KINDS, LABELS, THRESHOLDS, sections, shown
+from datashop_assets.classifier.thresholds import at_threshold, keeping
 from datashop_assets.filter_settings import CutoffPolicy, KeepFraction, Threshold
 from datashop_assets.plots import confusion_matrix, markdown_image, predicted_vs_label, reliability
 from datashop_assets.quality_plots import by_slice, learning_curve, reliabilities, threshold_curve
@@ -17,17 +17,12 @@ from datashop_assets.quality_plots import by_slice, learning_curve, reliabilitie
 def illustrated(report: Report, held_out: pl.DataFrame, cutoff: CutoffPolicy) -> dict[str, str]:
     """Title to markdown with pictures of about 10 kB each. `held_out` has `label` and `prediction`; `cutoff` is the
     lens's policy, whose share is marked in the threshold curve."""
-    drawn = pictures(report, held_out, cutoff)
-    words = sections(report.quality) if report.quality is not None else {}
-    return {
-        title: "\n\n".join(
-            [
-                *([markdown_image(drawn[title], title)] if title in drawn else []),
-                *([words[title]] if title in words else []),
-            ]
-        )
-        for title in [*drawn, *(title for title in words if title not in drawn)]
-    }
+    parts = {title: [markdown_image(png, title)] for title, png in pictures(report, held_out, cutoff).items()}
+    if report.quality is not None:
+        parts[THRESHOLDS] += marked(report.quality, cutoff)
+        for title, text in sections(report.quality).items():
+            parts.setdefault(title, []).append(text)
+    return {title: "\n\n".join(part) for title, part in parts.items()}
 
 
 def pictures(report: Report, held_out: pl.DataFrame, cutoff: CutoffPolicy) -> dict[str, bytes]:
@@ -48,6 +43,18 @@ def marks(quality: Quality, cutoff: CutoffPolicy) -> dict[str, float]:
     if isinstance(cutoff, Threshold) and cutoff.lower is not None and cutoff.upper is None and not cutoff.reverse:
         return {f"score >= {cutoff.lower:g}": at_threshold(quality.thresholds, cutoff.lower).kept.value}
     return {}
+
+
+def marked(quality: Quality, cutoff: CutoffPolicy) -> list[str]:
+    """What the marked policy would do, in a sentence."""
+    found = []
+    for name, share in marks(quality, cutoff).items():
+        point = keeping(quality.thresholds, share)
+        found.append(
+            f"The policy `{name}`, on these rows about `score >= {point.threshold:.3f}`: precision "
+            f"{shown(point.precision)}, recall {shown(point.recall)}."
+        )
+    return found
 
 
 def _of_quality(report: Report, quality: Quality, cutoff: CutoffPolicy) -> dict[str, bytes]:

@@ -35,7 +35,7 @@ def sections(quality: Quality) -> dict[str, str]:
 
 def _kinds(quality: Quality) -> str:
     rows = [
-        {"by": each.by, "kind": each.name, "rows": each.n, **_shown(each.figures, ("mae", "bias", "spearman"))}
+        {"by": each.by, "kind": each.name, "rows": each.n, **_all_shown(each.figures, ("mae", "bias", "spearman"))}
         for each in quality.slices
     ]
     words = [
@@ -67,9 +67,9 @@ def _thresholds(curve: Iterable[ThresholdPoint]) -> str:
         {
             "score at least": f"{point.threshold:.3f}",
             "kept": f"{point.kept.value:.0%}",
-            "precision": _figure(point.precision),
-            "recall": _figure(point.recall),
-            "F1": _figure(point.f1),
+            "precision": shown(point.precision),
+            "recall": shown(point.recall),
+            "F1": shown(point.f1),
         }
         for point in curve
     ]
@@ -84,7 +84,7 @@ def _calibration(maps: tuple[Reliability, ...]) -> str:
             "score": "as it is" if each.method == "none" else f"after the {each.method} map",
             "calibration error": f"{each.error:.3f}",
             "of a calibrated one by chance": f"{each.by_chance:.3f}, 95 of 100 below {each.chance_high:.3f}",
-            "RMSE lower by": "" if each.rmse_gain is None else _figure(each.rmse_gain),
+            "RMSE lower by": "" if each.rmse_gain is None else shown(each.rmse_gain),
         }
         for each in maps
     ]
@@ -108,17 +108,20 @@ def _comparison(comparison: Comparison) -> str:
 
 
 def _ceiling(ceiling: Ceiling) -> str:
-    rows = [{"who agrees with the rater": "the classifier, on held-out rows", **_shown(ceiling.classifier)}]
-    rows += [{"who agrees with the rater": f"rater {pair.other}", **_shown(pair.figures)} for pair in ceiling.raters]
+    rows = [{"who agrees with the rater": "the classifier, on held-out rows", **_all_shown(ceiling.classifier)}]
+    rows += [
+        {"who agrees with the rater": f"rater {pair.other}", **_all_shown(pair.figures)} for pair in ceiling.raters
+    ]
     words = "" if ceiling.reason is None else f"How high one can come is not known: {ceiling.reason}."
     return _paragraphs(_table(rows), words)
 
 
-def _shown(figures: Mapping[str, Estimate | None], names: Iterable[str] | None = None) -> dict[str, str]:
-    return {name.replace("_", " "): _figure(figures.get(name)) for name in names or figures}
+def _all_shown(figures: Mapping[str, Estimate | None], names: Iterable[str] | None = None) -> dict[str, str]:
+    return {name.replace("_", " "): shown(figures.get(name)) for name in names or figures}
 
 
-def _figure(figure: Estimate | None) -> str:
+def shown(figure: Estimate | None) -> str:
+    """A figure with its interval in a table's cell."""
     if figure is None:
         return "–"
     bounds = "interval not known" if figure.low == figure.high else f"{figure.low:.2f} to {figure.high:.2f}"
