@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import datashop_assets.cellwork
 from datashop_assets.cellwork import CellsFailedError, Outcome, Produced, Target, have, refresh
 from datashop_assets.records import Cell, TableSpec
 from resources.lake import DeltaLake
@@ -60,6 +61,13 @@ def test_cells_share_commits_up_to_the_batch_size(lake: DeltaLake) -> None:
     outcomes = run(lake, dict.fromkeys(CELLS, "v1"), batch_cells=2)
     assert len({o.table_version for o in outcomes}) == 3
     assert lake.version(TABLE) == 3
+
+
+def test_cells_share_commits_up_to_so_many_rows(lake: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that memory does not grow with the cells of a batch."""
+    monkeypatch.setattr(datashop_assets.cellwork, "ROWS_A_COMMIT", 3)
+    outcomes = run(lake, dict.fromkeys(CELLS, "v1"))
+    assert [o.table_version for o in outcomes] == [1, 1, 2, 2, 3]
 
 
 def test_a_cell_that_fails_alone_does_not_hold_up_the_others(lake: DeltaLake) -> None:
