@@ -4,7 +4,8 @@ What belongs here: the settings, checked and frozen; all of it is off by default
 deduplication stage).
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -55,6 +56,12 @@ class ContaminationSettings(Settings):
     mmlu: bool = Field(True, description="the MMLU questions that lm-eval ships, which the evaluation stage asks")
     sets: tuple[EvaluationTexts, ...] = Field((), description="more evaluation sets")
 
+    @property
+    def what(self) -> tuple[Any, ...]:
+        """What is looked for, wherever the files lie."""
+        sets = [(each.name, [file.rpartition("/")[2] for file in each.files], each.columns) for each in self.sets]
+        return self.words, self.shortest, self.mmlu, sets
+
     @model_validator(mode="after")
     def names_differ(self) -> "ContaminationSettings":
         names = [each.name for each in self.sets]
@@ -81,3 +88,12 @@ class DeduplicationSettings(Settings):
     def compares_documents(self) -> bool:
         """Whether documents are compared with each other, across shards."""
         return self.exact or self.near is not None
+
+    def with_places(self, absolute: Callable[[str], str]) -> "DeduplicationSettings":
+        """The same with the evaluation sets' files where `absolute` says they are."""
+        if self.contamination is None:
+            return self
+        sets = tuple(
+            each.model_copy(update={"files": tuple(map(absolute, each.files))}) for each in self.contamination.sets
+        )
+        return self.model_copy(update={"contamination": self.contamination.model_copy(update={"sets": sets})})

@@ -34,7 +34,7 @@ def own_version(table: TableSpec, documents: str, settings: DeduplicationSetting
     if table == REPEATED_PARAGRAPHS and settings.paragraphs:
         return content_id("repeated_paragraphs", RECIPE, documents, settings.paragraphs.version)
     if table == CONTAMINATION and settings.contamination:
-        return content_id("contamination", RECIPE, documents, settings.contamination.version)
+        return content_id("contamination", RECIPE, documents, settings.contamination.what)
     raise LookupError(f"the project's `deduplication` does not ask for {table.name}")
 
 

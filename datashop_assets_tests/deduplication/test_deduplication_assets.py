@@ -209,3 +209,16 @@ def test_a_project_has_the_assets_and_jobs_that_it_asks_for(
     inside = {key.to_user_string() for job in jobs.values() for key in job.asset_layer.selected_asset_keys}
     assert inside == assets
     dg.Definitions.validate_loadable(project.defs)
+
+
+def test_files_of_evaluation_sets_lie_beside_the_project_file_and_a_changed_one_is_seen(tmp_path: Path) -> None:
+    quiz = tmp_path / "quiz.jsonl"
+    quiz.write_text(json.dumps({"text": TEXT}) + "\n")
+    sets = [{"name": "quiz", "files": ["quiz.jsonl"]}]
+    project = world(tmp_path, {"contamination": {"mmlu": False, "sets": sets}})
+    land(project, "a", TEXT, OTHER)
+    project.run("deduplicate")
+    assert project.read(CONTAMINATION)["item"].drop_nulls().to_list() == ["quiz/quiz.jsonl/0"]
+    quiz.write_text("\n".join(json.dumps({"text": text}) for text in (TEXT, OTHER)))
+    project.run("deduplicate")
+    assert sorted(project.read(CONTAMINATION)["item"]) == ["quiz/quiz.jsonl/0", "quiz/quiz.jsonl/1"]
