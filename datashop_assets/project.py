@@ -333,6 +333,7 @@ def load_project(path: Path) -> Project:
             "lens_folders": tuple(absolute(folder) for folder in project.lens_folders),
             "target_folder": absolute(project.target_folder),
             "attributes": {name: with_places(given, absolute) for name, given in project.attributes.items()},
+            "deduplication": project.deduplication.with_places(absolute),
             "targets": {
                 name: target.model_copy(
                     update={
