@@ -93,15 +93,6 @@ def attribute_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
     return {name: ATTRIBUTE_STEPS[name] for name, names in present.items() if names}
 
 
-def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
-    """The jobs of the project's deduplication, each with the assets that the project has."""
-    present = {
-        name: (tuple(asset for asset in assets if asset in graph.deduplication_assets), description)
-        for name, (assets, description) in DEDUPLICATION_STEPS.items()
-    }
-    return {name: step for name, step in present.items() if step[0]}
-
-
 def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
     """The jobs of a project: those whose assets it has."""
     steps = CORPUS_STEPS | deduplication_steps(graph)
