@@ -222,6 +222,8 @@ def _bounds(cutoff: CutoffRecord) -> str:
         return f"by source, scores at least: {', '.join(bounds)} (`*` stands for all others)"
     ends = (("at least", cutoff.lower), ("at most", cutoff.upper))
     bounds = [f"{word} {bound:g}" for word, bound in ends if bound is not None]
+    if not bounds:
+        return "the documents that meet its condition"
     return f"scores {'not ' if cutoff.reverse else ''}{' and '.join(bounds)}"
 
 

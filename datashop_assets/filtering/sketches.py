@@ -4,11 +4,10 @@ What belongs here: making, keeping and merging them. What does not: the summary 
 document is ranked by (`candidates.py`), what follows for the cut-off (`decide.py`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from datashop_assets.cellwork import Produced, Target, have, refresh
@@ -117,9 +116,7 @@ def ranked_corpus(lake: Lake, ranking: Ranking, project: Project) -> Corpus:
     for rows in _summaries(lake, ranking, project, state):
         for (source,), group in rows.group_by("source", maintain_order=True):
             name = str(source)
-            ranked[name] = merge(
-                [*([ranked[name]] if name in ranked else []), *map(_sketch, group.iter_rows(named=True))]
-            )
+            ranked[name] = merge([*([ranked[name]] if name in ranked else []), *_sketches(group)])
             counts = unranked.setdefault(name, {})
             for reason, documents in group.select(pl.col("unranked").explode()).unnest("unranked").iter_rows():
                 if reason is not None:
@@ -130,14 +127,18 @@ def ranked_corpus(lake: Lake, ranking: Ranking, project: Project) -> Corpus:
 
 def _summaries(lake: Lake, ranking: Ranking, project: Project, state: Sketched) -> Iterator[pl.DataFrame]:
     """The summaries of all shards, many at a time, in an order that does not change."""
-    current = sorted(cell.shard for cell in state.current)
-    for start in range(0, len(current), SHARDS_AT_ONCE):
-        where = {"ranking": [ranking.id], "shard": current[start : start + SHARDS_AT_ONCE]}
+    for shards in _many(sorted(cell.shard for cell in state.current)):
+        where = {"ranking": [ranking.id], "shard": shards}
         yield lake.scan(SCORE_SKETCHES.of(ranking.lens), where).collect().sort("shard", "source")
-    seen = Candidates(lake, ranking, project, state.unsummarised)
-    for shard in state.unsummarised:
-        yield sketch_rows(seen.of(shard), ranking.rule.policy.share_error)
+    seen, share_error = Candidates(lake, ranking, project, state.unsummarised), ranking.rule.policy.share_error
+    for shards in _many(list(state.unsummarised)):
+        yield pl.concat([sketch_rows(seen.of(shard), share_error) for shard in shards])
 
 
-def _sketch(row: Mapping[str, Any]) -> ScoreSketch:
-    return ScoreSketch(np.array(row["values"], np.float32), np.array(row["weights"], np.int64), row["uncertain"])
+def _many(shards: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (shards[start : start + SHARDS_AT_ONCE] for start in range(0, len(shards), SHARDS_AT_ONCE))
+
+
+def _sketches(rows: pl.DataFrame) -> Iterator[ScoreSketch]:
+    for values, weights, uncertain in zip(rows["values"], rows["weights"], rows["uncertain"], strict=True):
+        yield ScoreSketch(values.to_numpy(), weights.to_numpy(), uncertain)
