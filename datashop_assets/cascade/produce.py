@@ -21,7 +21,7 @@ from datashop_assets.filtering.state import require_cutoff
 from datashop_assets.lineage import content_id, embeddings_version, inputs_version, scores_version
 from datashop_assets.records import DOCUMENTS, SCORES, Cell
 from datashop_assets.scoring.cascade import CascadeError, fit_cascade
-from datashop_assets.scoring.cascades import CascadeRecord, cascades_of, record_cascade
+from datashop_assets.scoring.cascades import CascadeRecord, bounds_scores_below, cascades_of, record_cascade
 from datashop_assets.scoring.state import scores_target
 from datashop_assets.seams import Lake, ModelStore
 
@@ -84,10 +84,11 @@ def produce_cascade(
 
 
 def _lower(cutoff: CutoffRecord) -> float:
-    if cutoff.lower is None or cutoff.reverse:
+    if cutoff.lower is None or not bounds_scores_below(cutoff.to_row()):
         raise CascadeError(
-            f"lens {cutoff.lens!r}: cut-off {cutoff.cutoff} keeps documents with low scores too, so none is surely "
-            "dropped; a cascade needs a keep-fraction or a lower bound that is not reversed"
+            f"lens {cutoff.lens!r}: cut-off {cutoff.cutoff} keeps documents with low scores too (its policy is "
+            f"{cutoff.policy}), so none is surely dropped; a cascade needs a keep-fraction without a draw, or a lower "
+            "bound that is not reversed"
         )
     return cutoff.lower
 

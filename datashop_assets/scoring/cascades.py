@@ -4,6 +4,7 @@ What belongs here: reading and appending the tables of cascades, the cheap stage
 does not: calibrating (`cascade.py` and the cascade stage), scoring a shard (`assets.py`).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -79,8 +80,15 @@ def cascade_in_force(lake: Lake, lens: str, classifier: str) -> CascadeRecord | 
     if not cascades or cutoffs.is_empty():
         return None
     newest, cutoff = cascades[-1], cutoffs.row(-1, named=True)
-    fits = newest.classifier == cutoff["classifier"] == classifier and not cutoff["reverse"]
-    return newest if fits and cutoff["lower"] is not None and cutoff["lower"] >= newest.lower else None
+    fits = newest.classifier == cutoff["classifier"] == classifier
+    return newest if fits and bounds_scores_below(cutoff) and cutoff["lower"] >= newest.lower else None
+
+
+def bounds_scores_below(cutoff: Mapping[str, Any]) -> bool:
+    """Whether a row of `cutoffs` keeps nothing below its `lower`: so not where sources have bounds of their own, where
+    the bound is of scores with noise, or where it is reversed."""
+    drawn = json.loads(cutoff["policy"]).get("draw") is not None
+    return cutoff["lower"] is not None and not cutoff["reverse"] and not drawn
 
 
 def load_cascade(record: CascadeRecord, directory: Path) -> Cascade:

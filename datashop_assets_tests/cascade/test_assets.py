@@ -116,6 +116,24 @@ def test_a_promise_that_needs_more_documents_says_so(cut: World) -> None:
     assert "needs 459 documents above the cut-off" in message
 
 
+@pytest.mark.parametrize(
+    "cutoff",
+    [
+        {"upper": 1.0},
+        {"lower": 1.0, "reverse": True},
+        {"keep_fraction": 0.25, "draw": {"temperature": 0.5}},
+        {"quotas": {"*": {"keep_fraction": 0.25}}},
+    ],
+    ids=["an upper bound alone", "reversed", "drawn with noise", "a bound for each source"],
+)
+def test_a_cutoff_that_keeps_low_scores_too_has_no_cascade(cut: World, cutoff: dict[str, object]) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 40, "cutoff": cutoff, "cascade": CASCADE}
+    cut.change_project(lenses={"teaching": lens})
+    cut.run("set_cutoff", "teaching")
+    message = failure_of(cut.run("calibrate_cascade", "teaching", fails=True))
+    assert "keeps documents with low scores too" in message
+
+
 def test_a_project_without_cascades_has_no_such_asset(world: World) -> None:
     assert dg.AssetKey("cascade") not in world.defs.resolve_all_asset_keys()
 
@@ -141,4 +159,4 @@ def test_the_sensor_has_new_shards_parsed_and_scored_and_not_embedded(cut: World
 
 
 def test_a_lens_without_a_cascade_keeps_the_encoder_busy(calibrated: World) -> None:
-    assert [work.job for work in calibrated.stale()][0] == "parse_and_embed_shards"
+    assert next(work.job for work in calibrated.stale()) == "parse_and_embed_shards"
