@@ -38,7 +38,6 @@ DATASET = "crawl"
 TEACHING = ("because", "explains", "example", "therefore", "reason", "shows", "learn", "means")
 JUNK = ("click", "cookies", "login", "cart", "banner", "footer", "subscribe", "share")
 SHARD_JOBS = ("parse_and_embed_shards", "parse_shards", "sign_documents", "deduplicate")
-SHARD_JOBS = ("parse_and_embed_shards", "parse_shards", "sign_documents", "deduplicate")
 GRID_JOBS = (
     *("rate_documents", "label_documents", "score_documents", "filter_documents"),
     *("measure_attributes", "derive_attributes"),
