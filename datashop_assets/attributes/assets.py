@@ -51,9 +51,7 @@ def report_facts(made: AttributeReport) -> dict[str, Any]:
         "best tenths in common": picture(
             share_map(made.matrix("overlap"), made.names, made.names, "Best tenths in common"), "overlap of best tenths"
         ),
-        "rank correlation": picture(
-            share_map(made.matrix("spearman"), made.names, made.names, "Spearman's correlation"), "rank correlations"
-        ),
+        "rank correlation (Spearman)": table(made.matrix_frame("spearman")),
     }
     return shown | {
         f"{name}: distribution": picture(histogram(values, name, xlabel=name), f"distribution of {name}")

@@ -45,6 +45,11 @@ class AttributeReport:
         known = {frozenset((a, b)): value for a, b, value in self.pairs.select("first", "second", figure).iter_rows()}
         return [[1.0 if a == b else known.get(frozenset((a, b))) for b in self.names] for a in self.names]
 
+    def matrix_frame(self, figure: Literal["spearman", "overlap"]) -> pl.DataFrame:
+        """The same as a table: a row and a column a name."""
+        columns = dict(zip(self.names, zip(*self.matrix(figure), strict=True), strict=True))
+        return pl.DataFrame({"": self.names} | {name: list(values) for name, values in columns.items()})
+
 
 def report_attributes(
     lake: Lake, project: Project, names: Sequence[str], lineage: Mapping[str, Any]

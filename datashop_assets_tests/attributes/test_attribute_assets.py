@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from datashop_assets.project import ProjectError, load_project
-from datashop_assets.records import DOCUMENTS, SCORES
+from datashop_assets.records import DOCUMENTS, FILTERED, SCORES
 from datashop_assets.scoring.sources import score_source
 from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS, ATTRIBUTE_SCORES, ATTRIBUTES
 from datashop_assets_tests.worlds import World, failure_of, light_export, metadata_of, write_project
@@ -282,3 +282,17 @@ def test_a_project_whose_attributes_do_not_resolve_is_refused(
 ) -> None:
     with pytest.raises(ProjectError, match=said):
         load_project(write_project(tmp_path, attributes=attributes))
+
+
+def test_a_lens_is_filtered_by_attributes_once_the_sensor_has_made_them(scored: World) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"lower": 0, "condition": "level.int >= 2"}}
+    scored.change_project(lenses={"teaching": lens})
+    ran = scored.reconcile()
+    order = ["measure_attributes", "derive_attributes", "set_cutoff", "filter_documents"]
+    assert [ran.index(job) for job in order] == sorted(ran.index(job) for job in order)
+    kept = scored.read(FILTERED.of("teaching")).filter("kept").select("shard", "id")
+    levels = attribute_rows(scored, "level")
+    upper = levels.filter(pl.col("int_score") >= 2).select("shard", "id")
+    scores = scored.read(SCORES.of("teaching")).filter(pl.col("score") >= 0).select("shard", "id")
+    assert set(kept.rows()) == set(upper.rows()) & set(scores.rows())
+    assert 60 <= kept.height <= 80
