@@ -119,8 +119,8 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         metadata=table_metadata(RELEASES),
         tags=CPU,
         description=(
-            "The kept text copied out as parquet, jsonl.zst or tokens, with manifest, checksums and a dataset card; loads "
-            "with datasets.load_dataset. Refuses a corpus that is only partly filtered by the cut-off in force."
+            "The kept text copied out as parquet, jsonl.zst or tokens, with manifest, checksums and a dataset card; "
+            "loads with datasets.load_dataset. Refuses a corpus that is only partly filtered by the cut-off in force."
         ),
     )
     @plain_failures
