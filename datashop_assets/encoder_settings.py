@@ -27,11 +27,18 @@ class EncoderSettings(Settings):
     pooling: Literal["mean", "cls"] = "mean"
     normalize: bool = True
     max_tokens: int = Field(256, gt=0, le=8192)
+    windows: Literal["first", "mean", "max"] = Field(
+        "first",
+        description="what of a document longer than max_tokens is read: its beginning, or up to most_windows windows, "
+        "whose vectors become one by their mean or by the largest value in each dimension",
+    )
+    most_windows: int = Field(8, ge=1)
     backend: Literal["auto", "transformers", "packed"] = "auto"
     precision: Literal["float32", "bfloat16", "int8"] = "float32"
 
     @property
     def version(self) -> str:
-        """Content id of what the vectors depend on: the backend is left out, and the precision where it is float32."""
+        """Content id of what the vectors depend on: neither the backend, nor choices that are at their default."""
         left_out = {"backend"} if self.precision != "float32" else {"backend", "precision"}
+        left_out |= {"windows", "most_windows"} if self.windows == "first" else set()
         return content_version(self.model_dump(mode="json", exclude=left_out))

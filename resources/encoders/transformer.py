@@ -8,7 +8,7 @@ What does not: each of these (a module each beside this one), how vectors are st
 import copy
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,7 @@ from resources.encoders.int8 import Int8Forward, converted
 from resources.encoders.local_files import encoder_folder, short_name
 from resources.encoders.memory import in_parts
 from resources.encoders.tokens import Tokens
+from resources.encoders.windows import Windows, combine
 from resources.language_models import ModelReferenceError, torch_threads
 
 # Texts tokenised ahead and sorted by length together.
@@ -41,6 +42,7 @@ class _Loaded:
     """What is in memory: a forward pass for each thread or GPU, all of one way."""
 
     tokens: Tokens
+    windows: Windows | None
     way: Way
     forwards: Sequence[Forward]
     work: Work
@@ -71,9 +73,10 @@ class TransformerEncoder:
         """
         settings = self.settings
         weights = language_models.content_id(settings.model)
-        # The library's own precision is not named: ids are what they were before there was another.
-        reduced = [] if settings.precision == "float32" else [settings.precision]
-        digits = content_id(weights, settings.pooling, settings.normalize, settings.max_tokens, *reduced, length=8)
+        # The library's own precision and the first window are not named: ids are what they were without a choice.
+        others = [] if settings.precision == "float32" else [settings.precision]
+        others += [] if settings.windows == "first" else [settings.windows, str(settings.most_windows)]
+        digits = content_id(weights, settings.pooling, settings.normalize, settings.max_tokens, *others, length=8)
         return f"{short_name(settings.model)}-{settings.pooling}-{digits}"
 
     @property
@@ -91,24 +94,39 @@ class TransformerEncoder:
         return encoder_folder(self.settings.model)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed the texts: float32 of shape [texts, dimension], in order. Long texts are cut at `max_tokens`.
+        """Embed the texts: float32 of shape [texts, dimension], in order. Of a text longer than `max_tokens` the first
+        window is read, or several, as the settings say.
 
         A batch that does not fit the memory is halved, and so are those after it.
         """
+        windows = self._loaded.windows
+        if windows is None:
+            return self._unit_length(self._encoded(texts, self._loaded.tokens))
+        divided = windows(texts)
+        flat = [ids for each in divided for ids in each]
+        vectors = self._unit_length(self._encoded(flat, lambda some: some))
+        how = "max" if self.settings.windows == "max" else "mean"
+        return self._unit_length(combine(vectors, divided, how))
+
+    def _unit_length(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.settings.normalize:
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+        return vectors
+
+    def _encoded(self, texts: Sequence[Any], tokenise: Callable[[Any], Sequence[Sequence[int]]]) -> NDArray[np.float32]:
+        """The texts' vectors as the model gives them, in order; tokenised a block ahead."""
         loaded = self._loaded
         vectors = np.empty((len(texts), loaded.work.hidden), np.float32)
         blocks = [slice(start, start + BLOCK) for start in range(0, len(texts), BLOCK)]
         # One thread a product: two workers with a batch each are faster than two threads on one batch.
         with torch_threads(1), ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(len(loaded.forwards)) as pool:
-            ahead = [reader.submit(loaded.tokens, texts[block]) for block in blocks[:1]]
+            ahead = [reader.submit(tokenise, texts[block]) for block in blocks[:1]]
             for number, block in enumerate(blocks):
                 begun = time.perf_counter()
                 tokens = ahead.pop().result()
-                ahead += [reader.submit(loaded.tokens, texts[after]) for after in blocks[number + 1 : number + 2]]
+                ahead += [reader.submit(tokenise, texts[after]) for after in blocks[number + 1 : number + 2]]
                 vectors[block] = self._vectors(tokens, pool)
                 self._count([len(ids) for ids in tokens], time.perf_counter() - begun)
-        if self.settings.normalize:
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
         return vectors
 
     def _vectors(self, tokens: Sequence[Sequence[int]], pool: ThreadPoolExecutor) -> NDArray[np.float32]:
@@ -171,7 +189,10 @@ class TransformerEncoder:
                 forwards = [way.forward(copy.deepcopy(model).to(place), settings, pad_id) for place in cuda]
             else:
                 forwards = [way.forward(model, settings, pad_id)] * self._threads
-        return _Loaded(Tokens(tokenizer, settings.max_tokens), way, forwards, work_of(model), device)
+        tokens = Tokens(tokenizer, settings.max_tokens)
+        several = settings.windows != "first"
+        windows = Windows(tokenizer, settings.max_tokens, settings.most_windows) if several else None
+        return _Loaded(tokens, windows, way, forwards, work_of(model), device)
 
     def _read(self) -> tuple[Any, Any]:
         import torch
