@@ -60,11 +60,11 @@ def report_attributes(
     """
     sources, left_out = _sources(lake, project, names)
     shards = _common_shards(lake, sources, [shard.shard for shard in active_shards(lake, project)])
-    sample = _sample(lake, sources, shards)
+    sample, used = _sample(lake, sources, shards)
     made = AttributeReport(
         [source.name for source in sources],
         sample.height,
-        pl.DataFrame([_about(lake, source, sample, shards) for source in sources], infer_schema_length=None),
+        pl.DataFrame([_about(lake, source, sample, used) for source in sources], infer_schema_length=None),
         pl.DataFrame(
             [pair(sample, a.name, b.name) for a, b in combinations(sources, 2)],
             schema={"first": pl.String, "second": pl.String, "spearman": pl.Float64, "overlap": pl.Float64, "n": int},
@@ -120,14 +120,16 @@ def _common_shards(lake: Lake, sources: Sequence[ScoreSource], active: Sequence[
     return sorted(common)
 
 
-def _sample(lake: Lake, sources: Sequence[ScoreSource], shards: Sequence[str]) -> pl.DataFrame:
-    """`id` and the scores of the documents of whole shards, up to SAMPLE of them."""
+def _sample(lake: Lake, sources: Sequence[ScoreSource], shards: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """`id` and the scores of the documents of whole shards, up to SAMPLE of them; and these shards."""
     frames: list[pl.DataFrame] = []
+    used: list[str] = []
     for shard in sorted(shards, key=lambda key: (stable_fraction(key), key)):
+        used.append(shard)
         frames.append(source_scores(lake, sources, shard).with_columns(id=pl.format("{}/{}", pl.lit(shard), "id")))
         if sum(frame.height for frame in frames) >= SAMPLE:
             break
-    return pl.concat(frames).head(SAMPLE)
+    return pl.concat(frames).head(SAMPLE), used
 
 
 def _about(lake: Lake, source: ScoreSource, sample: pl.DataFrame, shards: Sequence[str]) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def _about(lake: Lake, source: ScoreSource, sample: pl.DataFrame, shards: Sequen
 
 
 def _reasons(lake: Lake, source: ScoreSource, shards: Sequence[str]) -> str:
-    """Nulls by reason over all the shards, the commonest first."""
+    """Nulls by reason over the shards, the commonest first."""
     if "reason" not in source.table.columns:
         return ""
     rows = lake.scan(ATTRIBUTE_SCORES.of(source.name), {"shard": shards, "classifier": [source.classifier]})

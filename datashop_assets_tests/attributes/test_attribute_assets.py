@@ -296,3 +296,17 @@ def test_a_lens_is_filtered_by_attributes_once_the_sensor_has_made_them(scored: 
     scores = scored.read(SCORES.of("teaching")).filter(pl.col("score") >= 0).select("shard", "id")
     assert set(kept.rows()) == set(upper.rows()) & set(scores.rows())
     assert 60 <= kept.height <= 80
+
+
+def test_a_derived_attribute_comes_after_its_own_sources_on_the_same_shard(scored: World) -> None:
+    """What a backfill over several assets, and the UI's lineage of a partition, go by."""
+    graph = scored.defs.resolve_asset_graph()
+    derived = graph.get(dg.AssetKey("derived_attributes"))
+    shards = scored.shards
+    for asset, before, after in (("scores", "teaching", ["best_of_both"]), ("attributes", "words", [])):
+        upstream = graph.get(dg.AssetKey(asset))
+        subset = upstream.partitions_def.subset_with_partition_keys([f"{before}|{shards[1]}"])
+        found = derived.partition_mappings[dg.AssetKey(asset)].get_downstream_partitions_for_partitions(
+            subset, upstream.partitions_def, derived.partitions_def, dynamic_partitions_store=scored.instance
+        )
+        assert sorted(found.get_partition_keys()) == [f"{name}|{shards[1]}" for name in after]
