@@ -37,6 +37,11 @@ class EncoderSettings(Settings):
     precision: Literal["float32", "bfloat16", "int8"] = "float32"
 
     @property
+    def tokens_read(self) -> int:
+        """How many tokens of a document are read at most."""
+        return self.max_tokens * (1 if self.windows == "first" else self.most_windows)
+
+    @property
     def version(self) -> str:
         """Content id of what the vectors depend on: neither the backend, nor choices that are at their default."""
         left_out = {"backend"} if self.precision != "float32" else {"backend", "precision"}

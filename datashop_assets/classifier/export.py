@@ -99,6 +99,8 @@ def why_not_native(encoder_dir: Path, settings: EncoderSettings, layers: Sequenc
         return f"only BERT's classification head is known to hold a linear head, this encoder is of type {family!r}"
     if settings.pooling != "cls":
         return f"{settings.pooling} pooling cannot be expressed by BertForSequenceClassification, which takes CLS"
+    if settings.windows != "first":
+        return f"the {settings.windows} over several windows cannot be expressed by one pass over a text's beginning"
     if settings.normalize:
         return "normalisation to unit length cannot be expressed by BertForSequenceClassification"
     activations = [layer.activation for layer in layers]

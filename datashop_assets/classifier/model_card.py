@@ -50,12 +50,24 @@ def model_card(settings: EncoderSettings, lens: Lens, report: Report, native: st
     return "\n".join(lines) + "\n"
 
 
+def _windows(settings: EncoderSettings) -> list[str]:
+    if settings.windows == "first":
+        return []
+    return [
+        "",
+        f"It was trained on the {settings.windows} over up to {settings.most_windows} windows of {settings.max_tokens} "
+        "tokens each; **the pipeline in this folder reads the first window alone**, so that it scores longer texts "
+        "otherwise. `datashop` reads them all.",
+    ]
+
+
 def _of_vectors(settings: EncoderSettings, report: Report, native: str | None) -> list[str]:
     """What it is and how to use it, of a head on the encoder."""
     lines = [
         f"A {report.model} head on the frozen encoder `{report.encoder}` ({settings.pooling} pooling, "
-        f"{'unit length' if settings.normalize else 'not normalised'}, the first {settings.max_tokens} tokens of a "
+        f"{'unit length' if settings.normalize else 'not normalised'}, the first {settings.tokens_read} tokens of a "
         f"text). {_SCORE}",
+        *_windows(settings),
         "",
         "## Use",
         "```python",

@@ -56,7 +56,7 @@ def measure_quality(
     """
     calibration = calibration_of(subject)
     resamples, seed = subject.draws
-    parts, cost, notes = _slices(subject, lake, encoder, settings.max_tokens)
+    parts, cost, notes = _slices(subject, lake, encoder, settings.tokens_read)
     compared = _comparison(subject, lake, models)
     quality = Quality(
         slices=parts,

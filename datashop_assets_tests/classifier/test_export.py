@@ -151,6 +151,7 @@ def test_the_folder_holds_everything_and_no_pickle(exported):
         pytest.param("bert", CLS, pooler(4), None, id="a pooler as wide as the encoder"),
         pytest.param("bert", {"pooling": "mean", "normalize": False}, LINEAR, "mean pooling cannot", id="mean pooling"),
         pytest.param("bert", {"pooling": "cls", "normalize": True}, LINEAR, "unit length cannot", id="normalised"),
+        pytest.param("bert", CLS | {"windows": "mean"}, LINEAR, "several windows cannot", id="several windows"),
         pytest.param("distilbert", CLS, LINEAR, "type 'distilbert'", id="another family"),
         pytest.param("bert", CLS, pooler(3), "this head's hidden layer 3", id="a narrower pooler"),
         pytest.param("bert", CLS, pooler(4, "softmax"), "this head has softmax", id="another activation"),
