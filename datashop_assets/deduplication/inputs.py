@@ -84,16 +84,22 @@ def rejected_documents(lake: Lake, settings: DeduplicationSettings, shard: str) 
 
     Of several reasons the first in the order of `Rejection` is given.
     """
+    return rejected_of_shards(lake, settings, [shard]).drop("shard")
+
+
+def rejected_of_shards(lake: Lake, settings: DeduplicationSettings, shards: Sequence[str]) -> pl.DataFrame:
+    """One row [shard, id, reason] for each rejected document of the shards, as `rejected_documents`: the tables are
+    opened once for all of them."""
     tables = judging_tables(settings)
     if not tables:
-        return pl.DataFrame(schema=REJECTED_SCHEMA)
-    rows = [lake.scan(table, {"shard": [shard]}).select("id", "reason") for table in tables]
+        return pl.DataFrame(schema={"shard": pl.String, **REJECTED_SCHEMA})
+    rows = [lake.scan(table, {"shard": shards}).select("shard", "id", "reason") for table in tables]
     order = [each.value for each in Rejection]
     return (
         pl.concat(rows)
         .filter(pl.col("reason").is_not_null())
         .sort(pl.col("reason").replace_strict(order, range(len(order))), "id")
-        .unique("id", keep="first", maintain_order=True)
+        .unique(["shard", "id"], keep="first", maintain_order=True)
         .collect()
     )
 

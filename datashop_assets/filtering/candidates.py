@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.conditions import Operand
-from datashop_assets.deduplication.inputs import rejected_documents
+from datashop_assets.deduplication.inputs import rejected_of_shards
 from datashop_assets.filter_settings import OTHER_SOURCES
 from datashop_assets.filtering.cutoff import Reason
 from datashop_assets.filtering.draw import drawing_keys
@@ -49,11 +49,12 @@ class Candidates:
     def of(self, shard: str) -> pl.DataFrame:
         """The shard's candidates, see `candidates`. Each shard is asked for once; those passed over are forgotten."""
         if shard not in self._read:
-            self._left = self._left[self._left.index(shard) :]
-            sizes = np.cumsum([self.rows[each] for each in self._left])
+            # A shard that nobody expected became stale by another run since: it is read alone.
+            ahead = self._left[self._left.index(shard) :] if shard in self._left else [shard]
+            sizes = np.cumsum([self.rows.get(each, 0) for each in ahead])
             take = max(1, int(np.searchsorted(sizes, ROWS_AT_ONCE)))
-            self._read = candidates(self.lake, self.ranking, self.project, self._left[:take])
-            self._left = self._left[take:]
+            self._read = candidates(self.lake, self.ranking, self.project, ahead[:take])
+            self._left = ahead[take:] if shard in self._left else self._left
         return self._read.pop(shard)
 
 
@@ -74,11 +75,12 @@ def candidates(lake: Lake, ranking: Ranking, project: Project, shards: Sequence[
         tables.append(_columns(lake, FILTERED.of(rule.population), shards, {KEPT: "kept"}))
     if rule.sources or rule.draw:
         tables.append(_columns(lake, DOCUMENTS, shards, {SOURCE: "source", TEXT: "text_sha"}))
+    rejected = rejected_of_shards(lake, project.deduplication, shards).lazy()
+    tables.append(rejected.rename({"shard": SHARD, "id": ID, "reason": REJECTED}))
     read = [_by_shard(table) for table in tables]
     found = {}
     for shard in shards:
-        rejected = rejected_documents(lake, project.deduplication, shard).rename({"id": ID, "reason": REJECTED})
-        own, *beside = [*(part(shard) for part in read), rejected]
+        own, *beside = [part(shard) for part in read]
         frame = pl.concat([own, *(_in_order(own[ID], rows) for rows in beside)], how="horizontal")
         found[shard] = _judged(frame, ranking)
     return found
