@@ -14,43 +14,20 @@ from datashop_assets.deduplication_settings import NearDuplicateSettings
 from datashop_assets.embedding.inputs import MissingUpstreamError
 from datashop_assets.mmlu import mmlu_questions
 from datashop_assets.records import DOCUMENTS
-from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_project
+from datashop_assets_tests.deduplication.copied_texts import (
+    EDITED,
+    EVERYTHING,
+    JOBS,
+    OTHER,
+    TEXT,
+    land,
+    line,
+    run_all,
+    world,
+)
+from datashop_assets_tests.worlds import failure_of, metadata_of
 
-TEXT = (
-    "The harbour was built by the monks of the abbey in the twelfth century, and the stones of its quay were brought "
-    "over the sea from a quarry that nobody has found since. Ships of forty tons could lie there at low tide, which "
-    "made the town rich as long as the herring came, and poor for three hundred years after they stayed away."
-)
-EDITED = TEXT.replace("stayed away", "stayed off")
-OTHER = (
-    "A compiler reads the source once, keeps what it has seen in a table, and writes code for a machine that has never "
-    "been built. The students who wrote it in one summer were told that it could not be done, and believed it later."
-)
 QUESTION = {question.id: question for question in mmlu_questions(None)}["anatomy/0"]
-EVERYTHING = {"exact": True, "near": {}, "paragraphs": {}, "contamination": {}}
-JOBS = ("sign_documents", "deduplicate")
-
-
-def line(text: str, identity: str | None = None) -> str:
-    return json.dumps({"text": text} | ({"id": identity} if identity else {}))
-
-
-def world(folder: Path, deduplication: dict[str, Any], **changes: Any) -> World:
-    write_project(folder, deduplication=deduplication, **changes)
-    return World(folder)
-
-
-def land(world: World, name: str, *texts: str) -> list[str]:
-    """A shard with the texts, parsed; returns all shards."""
-    world.land(name, lines=[line(text) for text in texts])
-    shards = world.register()
-    world.run("parse_and_embed_shards")
-    return shards
-
-
-def run_all(world: World) -> None:
-    for job in JOBS:
-        world.run(job)
 
 
 def test_each_kind_of_rejection_has_its_reason(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import polars as pl
 
 from datashop_assets.deduplication.tables import DUPLICATES
 from datashop_assets.records import FILTERED
-from datashop_assets_tests.deduplication.test_deduplication_assets import EDITED, EVERYTHING, OTHER, TEXT, line
+from datashop_assets_tests.deduplication.copied_texts import EDITED, EVERYTHING, OTHER, TEXT, line
 from datashop_assets_tests.worlds import World, write_project
 
 

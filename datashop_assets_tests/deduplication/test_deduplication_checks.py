@@ -8,7 +8,7 @@ import polars as pl
 from datashop_assets.deduplication.tables import CONTAMINATION
 from datashop_assets.deduplication.versions import own_version, with_others
 from datashop_assets.records import DOCUMENTS
-from datashop_assets_tests.deduplication.test_deduplication_assets import EVERYTHING, OTHER, TEXT, land
+from datashop_assets_tests.deduplication.copied_texts import EVERYTHING, OTHER, TEXT, land
 from datashop_assets_tests.worlds import World, write_project
 
 
