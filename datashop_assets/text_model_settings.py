@@ -16,7 +16,7 @@ class FastTextSettings(Settings):
 
     kind: Literal["fasttext"] = "fasttext"
     epochs: tuple[int, ...] = Field((5, 25, 100), min_length=1, description="to choose from on validation rows")
-    learning_rates: tuple[float, ...] = Field((0.1, 0.5), min_length=1, description="to choose from, as `epochs`")
+    learning_rates: tuple[float, ...] = Field((0.5,), min_length=1, description="to choose from, as `epochs`")
     word_ngrams: int = Field(2, ge=1, le=5, description="longest sequence of words that counts as one feature")
     character_ngrams: tuple[int, int] | None = Field(
         None, description="[shortest, longest] of parts of words, for languages without blanks and misspelt text"
