@@ -53,9 +53,9 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         metadata=table_metadata(CLASSIFIERS),
         tags=CPU,
         description=(
-            "A classifier by the lens's recipe (where none is named a linear head on the frozen encoder), trained on all "
-            "ratings of the lens and measured on rows that no classifier of the lens ever trains on. Stored so that it "
-            "loads without our code."
+            "A classifier by the lens's recipe (a linear head on the frozen encoder where none is named), trained on "
+            "all ratings of the lens and measured on rows that no classifier of the lens ever trains on. Stored so "
+            "that it loads without our code."
         ),
     )
     @plain_failures
