@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.release import write_release
 from datashop_assets.filtering.texts import KeptTexts, read_together
 from datashop_assets.records import DOCUMENTS, FILTERED, SCORES
+from datashop_assets_tests.filtering.release_samples import contents, facts
 from resources.lake import DeltaLake
 
 SHARDS = ["web-00001", "web-00000", "empty-00000", "code-00000"]  # a crawl order that is not the alphabet's
@@ -43,8 +45,12 @@ def kept(shard: str, number: int) -> bool:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> DeltaLake:
+    return lake_in(tmp_path / "lake", seed=0)
+
+
+def lake_in(folder: Path, seed: int) -> DeltaLake:
     """Each table's rows lie in an order of their own, in several files a shard."""
-    lake, draw = DeltaLake(str(tmp_path / "lake")), random.Random(0)
+    lake, draw = DeltaLake(str(folder)), random.Random(seed)
     for table, classifier in ((DOCUMENTS, None), (SCORES.of("l"), "c"), (FILTERED.of("l"), None)):
         for shard, count in ROWS.items():
             numbers = draw.sample(range(count), count)
@@ -100,6 +106,16 @@ def test_every_kept_document_comes_once_in_crawl_order_and_no_other(lake: DeltaL
     assert all(frame.height <= bounds["rows"] for frame in frames)
     sizes = [int(frame["text"].str.len_chars().sum()) for frame in frames]
     assert all(size <= bounds.get("chars", 10**9) for size, frame in zip(sizes, frames, strict=True) if len(frame) > 1)
+
+
+def test_lakes_with_the_same_documents_release_the_same_bytes(tmp_path: Path) -> None:
+    """However their tables came to lie on disk."""
+    released = []
+    for seed in (1, 2):
+        lake = lake_in(tmp_path / f"lake-{seed}", seed)
+        write_release(tmp_path / f"r-{seed}", texts(lake, rows=6), facts())
+        released.append(contents(tmp_path / f"r-{seed}"))
+    assert released[0] == released[1]
 
 
 def test_they_are_those_of_the_versions_asked_for(lake: DeltaLake) -> None:
