@@ -1,12 +1,16 @@
 """What the reconcile sensor asks for in a project that deduplicates."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pytest
 
 from datashop_assets.deduplication.tables import DUPLICATES
+from datashop_assets.demo.__main__ import steps
 from datashop_assets.records import FILTERED
 from datashop_assets_tests.deduplication.copied_texts import EDITED, EVERYTHING, OTHER, TEXT, line
+from datashop_assets_tests.deduplication.copied_texts import world as deduplicating
 from datashop_assets_tests.worlds import World, write_project
 
 
@@ -53,3 +57,16 @@ def test_what_is_rejected_is_not_kept_and_what_is_not_judged_is_not_filtered(wor
     assert not filtered.filter(pl.col("kept") & (pl.col("shard") == world.shards[-1])).height
     world.change_project(deduplication={"exact": True, "near": {}})
     assert world.reconcile() == ["sign_documents", "deduplicate", "set_cutoff", "filter_documents"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "jobs"),
+    [
+        pytest.param({}, set(), id="nothing by default"),
+        pytest.param({"exact": True}, {"deduplicate"}, id="exact duplicates need no signatures"),
+        pytest.param(EVERYTHING, {"sign_documents", "deduplicate"}, id="all that there is"),
+    ],
+)
+def test_the_demo_makes_what_its_project_asks_for(tmp_path: Path, asked: dict[str, Any], jobs: set[str]) -> None:
+    graph = deduplicating(tmp_path, asked).graph
+    assert {step.job for step in steps(graph, ["crawl-00000"])} & {"sign_documents", "deduplicate"} == jobs
