@@ -77,8 +77,6 @@ class ClassifierRecipe(Settings):
         kind = self.model.kind
         if self.balance == "sampling" and kind in SOLVED_AT_ONCE:
             raise ValueError(f"`balance: sampling` is for models that learn in steps; {kind} takes `balance: weights`")
-        if self.balance == "weights" and kind == "fasttext":
-            raise ValueError("fasttext knows no weights; it takes `balance: sampling`")
         return self
 
     @property

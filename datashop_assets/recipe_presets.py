@@ -29,7 +29,7 @@ _POOLER: Mapping[str, Any] = {
     "standardize": False,
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # Penedo et al. 2024 (arXiv:2406.17557, appendix E) and the training script of HuggingFaceFW/fineweb-edu-classifier.
+    # Penedo et al. 2024 (arXiv:2406.17557) and the training script of HuggingFaceFW/fineweb-edu-classifier.
     "fineweb_edu": {
         "validation_share": 0.1,
         "seed": 0,

@@ -4,7 +4,7 @@ What belongs here: the recipe. What does not: the training loop (`network.py`), 
 
 A BERT sequence-classification model whose encoder is frozen and whose pooler and classifier are trained is exactly this
 head on the CLS state: its encoder gives the same vectors in every epoch, so they are computed once. That is the recipe
-of the FineWeb-Edu classifier (Penedo et al. 2024, arXiv:2406.17557, appendix E) where the encoder's vectors are CLS
+of the FineWeb-Edu classifier (Penedo et al. 2024, arXiv:2406.17557) where the encoder's vectors are CLS
 states that are not normalised; on other vectors it is the same network on what the encoder gives.
 """
 

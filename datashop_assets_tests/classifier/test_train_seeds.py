@@ -54,7 +54,6 @@ def test_balancing_raises_what_is_predicted_of_rare_scores_and_the_report_says_w
     ("settings", "said"),
     [
         ({"balance": "sampling"}, "linear takes `balance: weights`"),
-        ({"balance": "weights", "model": {"kind": "fasttext"}}, "it takes `balance: sampling`"),
         ({"model": {"kind": "oracle"}}, "oracle"),
         ({"preset": "mine"}, "preset"),
         ({"model": {"kind": "multi_lens", "lenses": []}}, "lenses"),
