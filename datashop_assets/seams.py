@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.encoding_figures import EncodingFigures
 from datashop_assets.rating.judgement import Document, Judgement
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.questions import Question, Reply
@@ -168,6 +169,11 @@ class Encoder(Protocol):
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def usage(self) -> EncodingFigures:
+        """What it has done so far; the difference of two is what was done between them."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed the texts: float32 of shape [texts, dimension], in order."""

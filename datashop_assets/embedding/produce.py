@@ -12,8 +12,15 @@ from datashop_assets.cellwork import Outcome, Produced, Target, refresh
 from datashop_assets.embedding.embed import EmbeddingError
 from datashop_assets.embedding.inputs import ready_cells, wanted_embeddings
 from datashop_assets.embedding.shard import FRAME_ROWS, embed_shard
+from datashop_assets.encoding_figures import EncodingFigures
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
 from datashop_assets.seams import Encoder, Lake, Progress, Staging
+
+
+def facts_of(figures: EncodingFigures) -> dict[str, float]:
+    """Speed of the encoder alone, as far as it is known: reading and keeping rows are not in it."""
+    facts = {"encoder: tokens/s": figures.tokens_per_second, "encoder: share of matmul peak": figures.share_of_peak}
+    return {name: round(value, 3) for name, value in facts.items() if value is not None}
 
 
 def embed_cells(
@@ -35,9 +42,11 @@ def embed_cells(
 
     def produce(cell: Cell) -> Produced:
         staged[cell] = staging("embeddings", encoder.id, cell.shard, wanted[cell])
+        before = encoder.usage
         rows = embed_shard(lake, cell.shard, encoder, staged[cell], log)
         small = rows.height <= FRAME_ROWS
-        return Produced(pl.concat(rows) if small and rows.height else rows, {"encoder": encoder.id})
+        facts = {"encoder": encoder.id, "documents/s": round(rows.rate, 1), **facts_of(encoder.usage - before)}
+        return Produced(pl.concat(rows) if small and rows.height else rows, facts)
 
     target = Target(EMBEDDINGS.of(encoder.id))
     for outcome in refresh(

@@ -109,9 +109,14 @@ def embed_shard(
 
     Raises EmbeddingError naming the documents whose vector is not finite.
     """
-    schema = {"id": pl.String, "embedding": pl.Binary}
+    schema, before = {"id": pl.String, "embedding": pl.Binary}, encoder.usage
+
+    def told(line: str) -> None:
+        figures = str(encoder.usage - before)
+        log(f"{line} ({figures})" if figures else line)
+
     return work_through(
-        lake, shard, lambda batch: embeddings_frame(batch, encoder), schema, progress, log, "embedded", clock
+        lake, shard, lambda batch: embeddings_frame(batch, encoder), schema, progress, told, "embedded", clock
     )
 
 

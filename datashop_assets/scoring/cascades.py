@@ -107,7 +107,8 @@ def measured_recall(lake: Lake, record: CascadeRecord) -> MeasuredRecall:
     rows = lake.scan(table, {"classifier": [record.classifier]}).filter(pl.col("cascade") == record.cascade)
     names = ["documents", "passed", "audited", "found", "missed"]
     counted = {name: int(value or 0) for name, value in rows.select(names).sum().collect().row(0, named=True).items()}
-    return MeasuredRecall(**counted, **_recall(**counted))
+    recall, low, high = _recall(**counted)
+    return MeasuredRecall(**counted, recall=recall, low=low, high=high)
 
 
 def keeps_promise(measured: MeasuredRecall, record: CascadeRecord) -> bool:
@@ -115,13 +116,15 @@ def keeps_promise(measured: MeasuredRecall, record: CascadeRecord) -> bool:
     return measured.high is None or measured.high >= record.recall
 
 
-def _recall(documents: int, passed: int, audited: int, found: int, missed: int) -> dict[str, float | None]:
+def _recall(
+    documents: int, passed: int, audited: int, found: int, missed: int
+) -> tuple[float | None, float | None, float | None]:
     if not audited or not found + missed:
-        return {"recall": None, "low": None, "high": None}
+        return None, None, None
     skipped = documents - passed
 
     def recall(miss_share: float) -> float:
         return found / (found + miss_share * skipped) if found or miss_share else 1.0
 
     low, high = recall_interval(missed, audited)
-    return {"recall": recall(missed / audited), "low": recall(high), "high": recall(low)}
+    return recall(missed / audited), recall(high), recall(low)

@@ -15,6 +15,7 @@ from datashop_assets.embedding.embed import unpack
 from datashop_assets.embedding.inputs import _stretches, document_batches, document_places
 from datashop_assets.embedding.produce import embed_cells
 from datashop_assets.embedding.shard import LostProgressError, embed_shard, progress_line
+from datashop_assets.encoding_figures import EncodingFigures
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
 from resources.encoders import ScriptedEncoder
 from resources.lake import DeltaLake
@@ -31,6 +32,7 @@ class CountingEncoder:
     """Counts the texts that it has encoded, and stops before it encodes more than `most`."""
 
     id = "counting"
+    usage = EncodingFigures()
 
     def __init__(self, most: int = 10**9) -> None:
         self.most, self.encoded = most, 0

@@ -1,51 +1,17 @@
-"""What an encoder has done: documents, tokens, time, and how much of the machine's arithmetic that was.
+"""How much arithmetic encoding is, and how much of it the machine can do.
 
-What belongs here: counting and the machine's matmul peak. What does not: choosing by it (`calibration.py`).
+What belongs here: counting products, the machine's matmul peak. What does not: the figures of a run
+(`datashop_assets/encoding_figures.py`), choosing by them (`calibration.py`).
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 # Products of square matrices this large run at the peak of a core or a GPU, and a core does one in 0.1 to 0.2 s.
 PEAK_SIZE = {"cpu": 2048, "cuda": 8192}
-
-
-@dataclass(frozen=True)
-class EncodingFigures:
-    """Totals since an encoder was made; the difference of two is what was done between them.
-
-    `flops` counts the products that were computed, without padding; `peak_flops` is the product of the seconds and the
-    measured matmul peak of the threads or devices in use, in the precision of the arithmetic; 0 where none is known.
-    """
-
-    documents: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    flops: float = 0.0
-    peak_flops: float = 0.0
-    halved_batches: int = 0
-
-    def __add__(self, other: "EncodingFigures") -> "EncodingFigures":
-        return EncodingFigures(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
-
-    def __sub__(self, other: "EncodingFigures") -> "EncodingFigures":
-        return EncodingFigures(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(self)))
-
-    @property
-    def documents_per_second(self) -> float | None:
-        return self.documents / self.seconds if self.seconds else None
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        return self.tokens / self.seconds if self.seconds else None
-
-    @property
-    def share_of_peak(self) -> float | None:
-        """Computed products as a share of what the machine's matmul peak would have allowed in the time."""
-        return self.flops / self.peak_flops if self.peak_flops else None
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.encoder_settings import EncoderSettings
+from datashop_assets.encoding_figures import EncodingFigures
 from datashop_assets.lineage import content_id
 from resources import language_models
 from resources.encoders.backends import Forward, Way, ways
 from resources.encoders.calibration import fastest
-from resources.encoders.figures import EncodingFigures, Work, matmul_peak, work_of
+from resources.encoders.figures import Work, matmul_peak, work_of
 from resources.encoders.int8 import Int8Forward, converted
 from resources.encoders.local_files import encoder_folder, short_name
 from resources.encoders.memory import in_parts
@@ -74,7 +75,7 @@ class TransformerEncoder:
         settings = self.settings
         weights = language_models.content_id(settings.model)
         # The library's own precision and the first window are not named: ids are what they were without a choice.
-        others = [] if settings.precision == "float32" else [settings.precision]
+        others: list[str] = [] if settings.precision == "float32" else [settings.precision]
         others += [] if settings.windows == "first" else [settings.windows, str(settings.most_windows)]
         digits = content_id(weights, settings.pooling, settings.normalize, settings.max_tokens, *others, length=8)
         return f"{short_name(settings.model)}-{settings.pooling}-{digits}"
@@ -105,8 +106,7 @@ class TransformerEncoder:
         divided = windows(texts)
         flat = [ids for each in divided for ids in each]
         vectors = self._unit_length(self._encoded(flat, lambda some: some))
-        how = "max" if self.settings.windows == "max" else "mean"
-        return self._unit_length(combine(vectors, divided, how))
+        return self._unit_length(combine(vectors, divided, "max" if self.settings.windows == "max" else "mean"))
 
     def _unit_length(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.settings.normalize:

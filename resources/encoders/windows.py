@@ -26,9 +26,7 @@ class Windows:
 
     def __init__(self, tokenizer: Any, limit: int, most: int) -> None:
         if not tokenizer.is_fast or tokenizer.truncation_side != "right":
-            raise ValueError(
-                "windows need a fast tokenizer that truncates on the right; set encoder.windows to first"
-            )
+            raise ValueError("windows need a fast tokenizer that truncates on the right; set encoder.windows to first")
         from tokenizers import Tokenizer
 
         self._limit, self._most = limit, most
@@ -69,4 +67,4 @@ def combine(
         return np.maximum.reduceat(vectors, starts, axis=0)
     tokens = np.array([len(ids) for each in windows for ids in each], np.float32)[:, None]
     summed: NDArray[np.float32] = np.add.reduceat(vectors * tokens, starts, axis=0)
-    return summed / np.add.reduceat(tokens, starts, axis=0)
+    return np.asarray(summed / np.add.reduceat(tokens, starts, axis=0), np.float32)
