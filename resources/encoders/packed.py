@@ -50,7 +50,10 @@ class PackedForward:
         if self._first_only:
             starts = torch.tensor([0, *lengths[:-1]], device=rows.device).cumsum(0)
             return self._layers[-1].some_rows(rows, starts, lengths, self._heads).float()
-        return torch.stack([each.float().mean(0) for each in rows[: sum(lengths)].split(lengths)])
+        whole = rows[: sum(lengths)].float()
+        if rows.device.type == "cuda":  # one kernel for all documents, not one for each
+            return torch.segment_reduce(whole, "mean", lengths=torch.tensor(lengths, device=rows.device), axis=0)
+        return torch.stack([each.mean(0) for each in whole.split(lengths)])
 
     def _embed(self, documents: Sequence[Sequence[int]], lengths: Sequence[int]) -> Any:
         import torch
@@ -59,8 +62,10 @@ class PackedForward:
         device = parts.word_embeddings.weight.device
         empty = -sum(lengths) % ROWS
         ids = torch.tensor([token for ids in documents for token in ids] + [0] * empty, device=device)
-        numbers = [torch.arange(self._first_position, self._first_position + length) for length in lengths]
-        positions = torch.cat([*numbers, torch.zeros(empty, dtype=torch.long)]).to(device)
+        counts = torch.tensor([*lengths, empty], device=device)
+        starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        positions = torch.arange(len(ids), device=device) - starts
+        positions[: sum(lengths)] += self._first_position
         rows = parts.word_embeddings(ids) + parts.position_embeddings(positions)
         return parts.LayerNorm(rows + parts.token_type_embeddings.weight[0])
 
@@ -94,6 +99,8 @@ class _Layer:
         from torch.nn.functional import scaled_dot_product_attention
 
         first, hidden = rows[starts], rows.shape[1]
+        if rows.device.type == "cuda":
+            return self._rest(first, self._one_call(first, rows, lengths, heads))
         queries = self._query(first).view(-1, heads, 1, hidden // heads)
         both = self._keys_and_values(rows).view(len(rows), 2, heads, hidden // heads).permute(1, 2, 0, 3)
         begun, seen = 0, []
@@ -102,6 +109,19 @@ class _Layer:
             seen.append(scaled_dot_product_attention(query[None], keys[None], values[None]).reshape(hidden))
             begun += length
         return self._rest(first, torch.stack(seen))
+
+    def _one_call(self, first: Any, rows: Any, lengths: Sequence[int], heads: int) -> Any:
+        """What the first rows attend to, [documents, hidden], in one call for all documents."""
+        import torch
+        from torch.nn.attention.varlen import varlen_attn
+
+        hidden = rows.shape[1]
+        both = self._keys_and_values(rows).view(len(rows), 2, heads, hidden // heads)
+        queries = self._query(first).view(-1, heads, hidden // heads)
+        each = torch.arange(len(lengths) + 1, device=rows.device, dtype=torch.int32)
+        ends = torch.tensor([0, *lengths], device=rows.device).cumsum(0).to(torch.int32)
+        seen: Any = varlen_attn(queries, both[:, 0], both[:, 1], each, ends, 1, max(lengths))
+        return seen.reshape(len(lengths), hidden)
 
     def _rest(self, rows: Any, seen: Any) -> Any:
         middle = self._mixed(self._mix(seen) + rows)
