@@ -13,7 +13,6 @@ from datashop_assets.graph import Graph
 # All assets of a job share their partitions, so that one run carries one stretch of them.
 CORPUS_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "parse_and_embed_shards": (("documents", "embeddings"), "Crawl files to documents and their vectors."),
-    "parse_shards": (("documents",), "Crawl files to documents, where a cascade spares the encoder most of them."),
 }
 # Of a project that deduplicates; each has those of its assets that the project asks for.
 DEDUPLICATION_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -53,6 +52,7 @@ ATTRIBUTE_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 # Of a project with lenses that ask for a cascade.
 CASCADE_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "parse_shards": (("documents",), "Crawl files to documents, where a cascade spares the encoder most of them."),
     "calibrate_cascade": (("cascade",), "A cheap stage before the encoder, calibrated to the cut-off in force."),
 }
 ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
