@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from benchmarks.curation import kinds_and_texts
 from datashop_assets.cascade_settings import CascadeSettings
-from datashop_assets.classifier.head import Head, fit
+from datashop_assets.classifier.head import Head
+from datashop_assets.classifier.linear import fit
 from datashop_assets.embedding.embed import STORED
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.scoring.cascade import CascadeError, fit_cascade, score_by_cascade
