@@ -8,6 +8,7 @@ company. Of all-MiniLM-L6-v2's vectors the least like its float32 one had cosine
 dynamic int8 products it was .991, at 0.7 times the speed.
 """
 
+import atexit
 import importlib.util
 import shutil
 import tempfile
@@ -56,6 +57,8 @@ def converted(source: Path, identity: str, cache: Path | None) -> Path:
         )
     place = Path(tempfile.mkdtemp(prefix="datashop-int8-")) if cache is None else cache / "encoders"
     place.mkdir(parents=True, exist_ok=True)
+    if cache is None:
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
     target = place / f"{identity}-int8"
     with FileLock(place / f"{target.name}.lock"):
         if not target.is_dir():
