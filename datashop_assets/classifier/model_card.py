@@ -108,7 +108,7 @@ def _of_texts(report: Report) -> list[str]:
         "```python",
         "from pathlib import Path",
         "",
-        "from datashop_assets.classifier.recipes import load_scorer",
+        "from datashop_assets.classifier.known_recipes import load_scorer",
         "",
         'scores = load_scorer(Path("<this folder>")).predict(["a document", "another"])',
         "```",

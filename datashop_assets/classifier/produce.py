@@ -18,9 +18,10 @@ from datashop_assets.classifier.confident_errors import errors_markdown, load_er
 from datashop_assets.classifier.curated_labels import with_curated_labels
 from datashop_assets.classifier.documents_seen import texts_for
 from datashop_assets.classifier.export import export
+from datashop_assets.classifier.known_recipes import recipe_of
 from datashop_assets.classifier.other_lenses import OtherLens, learnable
 from datashop_assets.classifier.quality import measure_quality
-from datashop_assets.classifier.recipes import TEXT_ENCODER, Inputs, recipe_of
+from datashop_assets.classifier.recipes import TEXT_ENCODER, Inputs
 from datashop_assets.classifier.registry import ClassifierRecord, record_classifier, trained
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.subject import Subject

@@ -19,8 +19,9 @@ from datashop_assets.classifier.comparison import Comparison, compare, not_compa
 from datashop_assets.classifier.confident_errors import most_confident_errors, save_errors
 from datashop_assets.classifier.dataset import LEAST_HELD_OUT, is_held_out
 from datashop_assets.classifier.documents_seen import documents_seen, texts_for, why_cut_is_unknown, with_words
+from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.recalibration import Calibration, reliability
-from datashop_assets.classifier.recipes import Inputs, Reads, load_scorer
+from datashop_assets.classifier.recipes import Inputs, Reads
 from datashop_assets.classifier.refits import calibration_of, refitted_curve
 from datashop_assets.classifier.registry import ClassifierRecord, find_classifier, promoted
 from datashop_assets.classifier.report import Quality, Report

@@ -1,7 +1,7 @@
 """Recipes: how a classifier is trained, and what a trained one can do, behind one protocol each.
 
-What belongs here: the protocols, and which recipe or stored form a name stands for. What does not: any recipe (a module
-each beside this one), their settings (`classifier_settings.py`), choosing rows (`dataset.py`).
+What belongs here: the protocols, and how a stored scorer describes itself. What does not: any recipe (a module each
+beside this one), which of them a name stands for (`known_recipes.py`), their settings (`classifier_settings.py`).
 """
 
 import json
@@ -13,8 +13,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.classifier.workbench import Workbench
-from datashop_assets.classifier_settings import ModelSettings
 from datashop_assets.rating.lens import Lens
 
 # What a recipe learns from and a scorer reads: stored vectors of the project's encoder, or the documents' texts.
@@ -101,71 +99,6 @@ class Recipe(Protocol):
 
     def fit(self, train: Examples, validation: Examples, lens: Lens, seed: int) -> Fit:
         """Train on `train`, choose on `validation`; rows that a classifier is measured on are in neither."""
-
-
-def recipe_of(
-    settings: ModelSettings, others: Mapping[str, Examples] | None = None, bench: Workbench | None = None
-) -> Recipe:
-    """The recipe that the settings ask for by their kind.
-
-    `others` are the examples of other lenses by name, which `multi_lens` alone learns from. `bench` is where
-    `fine_tune` runs, which alone needs one.
-    """
-    match settings.kind:
-        case "linear":
-            from datashop_assets.classifier.linear import LinearRecipe
-
-            return LinearRecipe(settings)
-        case "pooler":
-            from datashop_assets.classifier.pooler import PoolerRecipe
-
-            return PoolerRecipe(settings)
-        case "ordinal":
-            from datashop_assets.classifier.ordinal import OrdinalRecipe
-
-            return OrdinalRecipe(settings)
-        case "softmax":
-            from datashop_assets.classifier.softmax import SoftmaxRecipe
-
-            return SoftmaxRecipe(settings)
-        case "multi_lens":
-            from datashop_assets.classifier.multi_lens import MultiLensRecipe
-
-            return MultiLensRecipe(settings, others or {})
-        case "fasttext":
-            from datashop_assets.classifier.fasttext import FastTextRecipe
-
-            return FastTextRecipe(settings)
-        case "fine_tune":
-            from datashop_assets.classifier.fine_tune_recipe import FineTuneRecipe
-
-            return FineTuneRecipe(settings, bench)
-
-
-def load_scorer(directory: Path) -> Scorer:
-    """The scorer in a model folder; one with head.safetensors alone is linear.
-
-    Raises FileNotFoundError where the folder holds no scorer, ValueError where this release does not know its form.
-    """
-    form = read_description(directory)["form"] if (directory / SCORER_FILE).is_file() else "linear"
-    match form:
-        case "linear":
-            from datashop_assets.classifier.head import load_head
-
-            return load_head(directory)
-        case "pooler" | "ordinal" | "softmax" | "multi_lens":
-            from datashop_assets.classifier.layers import load_layers
-
-            return load_layers(directory)
-        case "fasttext":
-            from datashop_assets.classifier.fasttext_scorer import FastTextScorer
-
-            return FastTextScorer.load(directory)
-        case "fine_tuned":
-            from datashop_assets.classifier.sequence_classification import SequenceClassifier
-
-            return SequenceClassifier.load(directory)
-    raise ValueError(f"{directory / SCORER_FILE} names the form {form!r}, which this release of datashop does not know")
 
 
 def write_description(directory: Path, form: str, **values: Any) -> None:

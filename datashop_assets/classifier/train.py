@@ -12,8 +12,9 @@ import polars as pl
 from datashop_assets.classifier import dataset
 from datashop_assets.classifier.balance import BalancedRecipe
 from datashop_assets.classifier.dataset import Part, Split, TrainingError
+from datashop_assets.classifier.known_recipes import recipe_of
 from datashop_assets.classifier.measure import measure
-from datashop_assets.classifier.recipes import Examples, Fit, Inputs, Recipe, Scorer, chosen_rows, recipe_of
+from datashop_assets.classifier.recipes import Examples, Fit, Inputs, Recipe, Scorer, chosen_rows
 from datashop_assets.classifier.report import Report
 from datashop_assets.classifier.workbench import Workbench
 from datashop_assets.classifier_settings import ClassifierRecipe
@@ -47,7 +48,7 @@ def train(
     `labelled` has shard, id, text_sha, chars and score (null: not rated), one row a rating, and where other scores are
     to be trained on `target` and `weight` (`curated_labels.py`; `about_labels` are its notes). `inputs` are what the
     recipe reads, in the same order: float32 vectors of shape [rows, dimension], as unpacked from storage, or texts.
-    `others` and `bench` are as in `recipes.recipe_of`. What the recipe chooses is
+    `others` and `bench` are as in `known_recipes.recipe_of`. What the recipe chooses is
     chosen on validation rows as they were rated. Equal inputs give an equal classifier.
 
     Of several seeds the classifier is the first one's, and the report says how much the figures vary: a best one would

@@ -12,7 +12,8 @@ import polars as pl
 
 from datashop_assets.cascade_settings import CascadeSettings
 from datashop_assets.cellwork import Outcome, Produced, Target, have, refresh
-from datashop_assets.classifier.recipes import Scorer, load_scorer
+from datashop_assets.classifier.known_recipes import load_scorer
+from datashop_assets.classifier.recipes import Scorer
 from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.embedding.inputs import versions
 from datashop_assets.embedding.shard import work_through

@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.cellwork import Outcome, Produced, refresh
-from datashop_assets.classifier.recipes import TEXT_ENCODER, load_scorer
+from datashop_assets.classifier.known_recipes import load_scorer
+from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.embedding.inputs import ready_cells, vector_batches
 from datashop_assets.rating.lens import Lens

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from datashop_assets.classifier.fasttext import FastTextRecipe, repeats
 from datashop_assets.classifier.fasttext_scorer import FastTextError, FastTextScorer, load_model
-from datashop_assets.classifier.recipes import Examples, load_scorer, recipe_of
+from datashop_assets.classifier.known_recipes import load_scorer, recipe_of
+from datashop_assets.classifier.recipes import Examples
 from datashop_assets.text_model_settings import FastTextSettings
 from datashop_assets_tests.classifier.lenses import lens
 

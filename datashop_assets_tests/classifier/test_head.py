@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from datashop_assets.classifier.head import Head, classifier_id, load_head
-from datashop_assets.classifier.recipes import SCORER_FILE, load_scorer
+from datashop_assets.classifier.known_recipes import load_scorer
+from datashop_assets.classifier.recipes import SCORER_FILE
 
 
 def test_a_head_comes_back_from_its_files_unchanged(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.layers import BLOCK_ROWS, Layer, LayeredHead
-from datashop_assets.classifier.recipes import load_scorer
 
 
 def head(seed: int = 0, first: str = "tanh") -> LayeredHead:

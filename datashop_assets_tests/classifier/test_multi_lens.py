@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.multi_lens import MultiLensRecipe
 from datashop_assets.classifier.pooler import PoolerRecipe
-from datashop_assets.classifier.recipes import Examples, load_scorer
+from datashop_assets.classifier.recipes import Examples
 from datashop_assets.model_settings import MultiLensSettings, PoolerSettings
 from datashop_assets_tests.classifier.lenses import lens
 from datashop_assets_tests.classifier.made_up import error, made_up

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from datashop_assets.classifier.recipes import load_scorer
+from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.sequence_classification import SequenceClassifier, TextModelError
 from datashop_assets.finished_settings import SequenceClassificationSettings
 from datashop_assets_tests.tiny_text_models import WORDS, make_tiny_bert

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from datashop_assets.classifier.fine_tune_recipe import KEPT_S, _remove_old
-from datashop_assets.classifier.recipes import Examples, recipe_of
+from datashop_assets.classifier.known_recipes import recipe_of
+from datashop_assets.classifier.recipes import Examples
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.recipe_presets import deviations

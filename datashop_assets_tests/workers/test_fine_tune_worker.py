@@ -7,7 +7,8 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from datashop_assets.classifier.recipes import Examples, Fit, load_scorer, recipe_of
+from datashop_assets.classifier.known_recipes import load_scorer, recipe_of
+from datashop_assets.classifier.recipes import Examples, Fit
 from datashop_assets.classifier.workbench import Workbench, workbench
 from datashop_assets.text_model_settings import FineTuneSettings
 from datashop_assets.workers.fine_tune import work
