@@ -54,7 +54,8 @@ class NetworkSettings(Settings):
     weight_decay: float = Field(0.01, ge=0)
     dropout: float = Field(0.1, ge=0, lt=1, description="of the hidden layer, in training")
     standardize: bool = Field(
-        True, description="train on vectors and targets of mean 0 and mean deviation 1; the stored head has it folded in"
+        True,
+        description="train on vectors and targets of mean 0 and mean deviation 1; the stored head has it folded in",
     )
 
 
