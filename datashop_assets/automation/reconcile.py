@@ -36,7 +36,7 @@ from datashop_assets.records import ANNOTATIONS, CUTOFFS, DOCUMENTS, EMBEDDINGS,
 from datashop_assets.scoring.by_cascade import wanted_with_cascade
 from datashop_assets.scoring.cascades import cascade_in_force
 from datashop_assets.scoring.state import can_score, scores_target
-from datashop_assets.scoring.tables import ATTRIBUTE_SCORES
+from datashop_assets.scoring.tables import ATTRIBUTE_SCORES, CASCADE_AUDITS
 from datashop_assets.seams import Lake, Rater
 
 # The jobs that work is done by; `jobs.py` says what is in them.
@@ -140,7 +140,8 @@ class _Look:
             work += self.as_work(job, {cell: wanted[cell] for cell in cells}, there, self.lake.version(table))
         ready = [cell.shard for cell in wanted if there[cell] == wanted[cell]]
         for lens in self.graph.score_lenses:
-            work += self.lens_work(lens, ready)
+            usable = ready if self.has_cascade(lens) else [shard for shard in ready if Cell(shard) not in spared]
+            work += self.lens_work(lens, usable)
         parsed = {cell: version for cell, version in documents.items() if have_documents.get(cell) == version}
         work += self.deduplication_work(parsed)
         for attribute in in_order(self.graph.project.attributes):
@@ -151,16 +152,23 @@ class _Look:
         return work
 
     def spared(self, cells: Sequence[Cell], vectors: Collection[Cell]) -> set[Cell]:
-        """The shards that are not embedded, since every lens has a cascade in force that scores them without. Those
-        that have vectors, and those that were rated, which classifiers learn from, are not spared."""
-        for lens in self.graph.score_lenses:
-            promotion = promoted(self.lake, lens)
-            cascaded = promotion and self.graph.settings(lens).cascade
-            if not (cascaded and promotion and cascade_in_force(self.lake, lens, promotion.classifier)):
-                return set()
-        tables = [self.lake.cells(ANNOTATIONS.of(lens)) for lens in self.graph.score_lenses]
-        rated = {shard for table in tables for shard in table["shard"]}
-        return {cell for cell in cells if cell not in vectors and cell.shard not in rated} if tables else set()
+        """The shards that are not embedded: every lens has a cascade in force that scores them without, or had one
+        when they were scored and waits for a person to calibrate it anew. Those that have vectors, and those that were
+        rated, which classifiers learn from, are not spared."""
+        lenses = self.graph.score_lenses
+        if not lenses or any(self.graph.settings(lens).cascade is None for lens in lenses):
+            return set()
+        rated = {shard for lens in lenses for shard in self.lake.cells(ANNOTATIONS.of(lens))["shard"]}
+        bare = {cell for cell in cells if cell not in vectors and cell.shard not in rated}
+        if all(self.has_cascade(lens) for lens in lenses):
+            return bare
+        before = [set(self.lake.cells(CASCADE_AUDITS.of(lens))["shard"]) for lens in lenses]
+        return {cell for cell in bare if all(cell.shard in scored for scored in before)}
+
+    def has_cascade(self, lens: str) -> bool:
+        """Whether the lens has a cascade in force."""
+        promotion = promoted(self.lake, lens)
+        return promotion is not None and cascade_in_force(self.lake, lens, promotion.classifier) is not None
 
     def lens_work(self, lens: str, ready: Sequence[str]) -> list[Work]:
         """What of a score lens can be done over shards that have their vectors: scores, then cut-off, then filter."""

@@ -6,7 +6,7 @@ What belongs here: which documents it learns from, storing and recording. What d
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from datashop_assets.lineage import content_id, embeddings_version, inputs_versi
 from datashop_assets.records import DOCUMENTS, SCORES, Cell
 from datashop_assets.scoring.cascade import CascadeError, fit_cascade
 from datashop_assets.scoring.cascades import CascadeRecord, bounds_scores_below, cascades_of, record_cascade
+from datashop_assets.scoring.first_stage import CHARS
 from datashop_assets.scoring.state import scores_target
 from datashop_assets.seams import Lake, ModelStore
 
@@ -52,8 +53,12 @@ def produce_cascade(
     lower = _lower(cutoff)
     versions = _scored(lake, lens, cutoff.classifier, encoder, shards)
     inputs = inputs_version(versions, RECIPE, cutoff.cutoff, settings.version)
-    for record in reversed(cascades_of(lake, lens)):
+    known = cascades_of(lake, lens)
+    for record in reversed(known):
         if record.inputs_version == inputs:
+            if record is not known[-1]:  # what it is made of went back to what it was: it is the newest again
+                record = replace(record, made_at=datetime.now(UTC))
+                record_cascade(lake, record, lineage)
             return ProducedCascade(record, reused=True)
     documents = _documents(lake, lens, cutoff.classifier, list(versions), settings.documents)
     cascade, calibration = fit_cascade(
@@ -117,6 +122,8 @@ def _documents(lake: Lake, lens: str, classifier: str, shards: Sequence[str], mo
     scores = lake.scan(SCORES.of(lens), {"shard": shards, "classifier": [classifier]})
     known = scores.select("shard", "id", "score").filter(pl.col("score").is_finite()).collect()
     rows = chosen.join(known, on=["shard", "id"])
-    read = lake.scan(DOCUMENTS, {"shard": shards}).filter(pl.col("text_sha").is_in(rows["text_sha"].to_list()))
-    found = read.select("shard", "id", "text").collect()
+    read = lake.scan(DOCUMENTS, {"shard": shards}).join(
+        rows.lazy().select("shard", "id"), on=["shard", "id"], how="semi"
+    )
+    found = read.select("shard", "id", pl.col("text").str.slice(0, CHARS)).collect()
     return rows.join(found, on=["shard", "id"]).sort("text_sha")

@@ -147,6 +147,9 @@ def _trainer_class() -> Any:
     from transformers import Trainer
 
     class WeightedRegression(Trainer):
+        # Else the loss is taken for one that is divided by the accumulated batches already, and is not divided.
+        loss_is_scaled_for_ga = False
+
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, *_: Any, **__: Any) -> Any:
             outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
             error = outputs.logits.squeeze(-1).float() - inputs["labels"]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.classifier import metrics
+from datashop_assets.classifier.dataset import TrainingError
 from datashop_assets.classifier.layers import Layer, LayeredHead
 from datashop_assets.classifier.recipes import Examples, Fit, Step
 from datashop_assets.model_settings import NetworkSettings
@@ -64,6 +65,11 @@ def fit_network(
         log: list[Step] = []
         for epoch in range(1, settings.epochs + 1):
             loss = _epoch(network, data, optimizer, schedule, settings.batch_size)
+            if not np.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} after epoch {epoch}: the network diverged. Lower learning_rate, now "
+                    f"{settings.learning_rate:g}."
+                )
             now = LayeredHead(form, _layers(network, scaling))
             predictions = now.predict(np.asarray(validation.inputs))
             log.append(Step("epoch", epoch, loss, float(np.abs(predictions - validation.rated).mean())))
@@ -93,7 +99,7 @@ def _epoch(network: Any, data: Sequence[Any], optimizer: Any, schedule: Any, bat
     total = torch.zeros((), device=vectors.device)
     for rows in torch.split(torch.randperm(len(vectors)).to(vectors.device), batch_size):
         outputs = network(vectors[rows]).gather(1, columns[rows, None])[:, 0]
-        loss = (weights[rows] * (outputs - targets[rows]) ** 2).sum() / weights[rows].sum()
+        loss = (weights[rows] * (outputs - targets[rows]) ** 2).sum() / weights[rows].sum().clamp_min(1e-12)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -109,7 +109,8 @@ def produce_classifier(
     reads_texts = recipe_of(recipe.model).reads == "texts"
     read = TEXT_ENCODER if reads_texts else encoder.id
     also = [OtherLens(other, by, *training_rows(lake, other, by, active)) for other, by in others]
-    curated = [curation.version, CURATION_RECIPE] if recipe.labels == "curated" else []
+    # Labels are curated by the vectors of the encoder, also for a classifier that reads texts.
+    curated = [curation.version, CURATION_RECIPE, encoder.id] if recipe.labels == "curated" else []
     inputs = inputs_version(
         versions, read, recipe.version, lens.version, rater, *curated, *(other.identity for other in also)
     )

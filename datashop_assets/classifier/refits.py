@@ -7,9 +7,11 @@ calibration (`recalibration.py`).
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.classifier.dataset import Part, TrainingError
 from datashop_assets.classifier.head import Floats
 from datashop_assets.classifier.learning_curve import LearningCurve, learning_curve
 from datashop_assets.classifier.recalibration import Calibration, fit_calibration
+from datashop_assets.classifier.recipes import Inputs
 from datashop_assets.classifier.subject import Subject, some_of
 from datashop_assets.classifier_settings import SOLVED_AT_ONCE
 
@@ -31,8 +33,7 @@ def refitted_curve(subject: Subject) -> LearningCurve | None:
     held_out = subject.inputs_of(subject.parts.held_out)
 
     def refit(first: NDArray[np.int64], second: NDArray[np.int64], seed: int) -> Floats:
-        scorer = subject.refit(some_of(train, first), some_of(validation, second), seed)
-        return scorer.predict(held_out)
+        return _scores(subject, some_of(train, first), some_of(validation, second), seed, held_out)
 
     return learning_curve(
         refit,
@@ -69,9 +70,18 @@ def calibration_of(subject: Subject) -> Calibration | None:
     scores: list[Floats] = []
     for fold in range(folds):
         train, validation = (some_of(part, np.flatnonzero(of != fold)) for part, of in zip(parts, fold_of, strict=True))
-        scorer = subject.refit(train, validation, subject.recipe.seed)
         for part, of in zip(parts, fold_of, strict=True):
             mine = of == fold
             labels.append(part.scores[mine])
-            scores.append(scorer.predict(subject.inputs_of(some_of(part, np.flatnonzero(mine)))))
+            asked = subject.inputs_of(some_of(part, np.flatnonzero(mine)))
+            scores.append(_scores(subject, train, validation, subject.recipe.seed, asked))
     return fit_calibration(subject.report.classifier, np.concatenate(labels), np.concatenate(scores), subject.lens)
+
+
+def _scores(subject: Subject, train: Part, validation: Part, seed: int, inputs: Inputs) -> Floats:
+    """The scores of a classifier of these rows. Where they are all alike, as a part of the rows of a rare class may be,
+    there is nothing to learn from them, and what they all have is what they teach."""
+    try:
+        return subject.refit(train, validation, seed).predict(inputs)
+    except TrainingError:
+        return np.full(len(inputs), train.targets.mean())

@@ -160,3 +160,28 @@ def test_the_sensor_has_new_shards_parsed_and_scored_and_not_embedded(cut: World
 
 def test_a_lens_without_a_cascade_keeps_the_encoder_busy(calibrated: World) -> None:
     assert next(work.job for work in calibrated.stale()) == "parse_and_embed_shards"
+
+
+def test_a_lost_cascade_does_not_have_what_it_scored_embedded_before_a_person_calibrates_it_anew(cut: World) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.25}, "cascade": CASCADE}
+    cut.change_project(lenses={"teaching": lens})
+    cut.reconcile()
+    cut.run("calibrate_cascade", "teaching")
+    cut.land_shards(1, documents=60, start=6)
+    cut.reconcile()
+    cut.change_project(lenses={"teaching": lens | {"cutoff": {"keep_fraction": 0.4}}})
+    cut.reconcile()
+    assert cut.read(EMBEDDINGS.of(cut.encoder.id))["shard"].n_unique() == 6
+    cut.run("calibrate_cascade", "teaching")
+    assert cut.reconcile()[:1] == ["score_documents"]
+    assert cut.read(FILTERED.of("teaching"))["shard"].n_unique() == 7
+
+
+def test_a_cascade_whose_inputs_came_back_is_in_force_again(cut: World) -> None:
+    made = [cut.run("calibrate_cascade", "teaching")]
+    for recall in (0.8, 0.9):
+        with_cascade(cut, recall=recall)
+        made.append(cut.run("calibrate_cascade", "teaching"))
+    names = [metadata_of(run, "cascade")["teaching"]["cascade"] for run in made]
+    assert names[0] == names[2] != names[1]
+    assert cascades_of(cut.lake, "teaching")[-1].cascade == names[0]

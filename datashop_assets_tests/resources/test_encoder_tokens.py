@@ -73,3 +73,11 @@ def test_a_tokenizer_that_cuts_at_the_left_keeps_the_end():
     whole.truncation_side = "left"
     text = "the red fox " * 500 + "dog"
     assert Tokens(whole, LIMIT)([text]) == plain(whole, [text])
+
+
+def test_what_becomes_an_added_token_only_by_cleaning_is_none():
+    """HTML's <S> beside a special token <s>, with and without a control character in it."""
+    whole = tokenizer("wordpiece")
+    whole.add_special_tokens({"additional_special_tokens": ["<s>", "</s>"]})
+    texts = ["the <S>red</S> fox", "<\x01s> dog", "the <s> fox", "<S" + " " * 20_000 + ">"]
+    assert Tokens(whole, LIMIT)(texts) == plain(whole, texts)

@@ -92,7 +92,9 @@ class AsciiTwin:
         """The text as the whole tokenizer would see it; None of one that is not ASCII or holds an added token."""
         if not text.isascii() or any(token in text for token in self._added):
             return None
-        return text.translate(_CLEANED).lower()
+        # An added token is looked for before a text is made small and cleaned: none may come about by that.
+        normalised = text.translate(_CLEANED).lower()
+        return None if any(token in normalised for token in self._added) else normalised
 
 
 def has_ascii_twin(parts: Mapping[str, Any]) -> bool:

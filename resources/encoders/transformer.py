@@ -212,6 +212,8 @@ class TransformerEncoder:
             ) from error
         # Position embeddings end there; more tokens would fail inside the model with an index error.
         room = getattr(model.config, "max_position_embeddings", None)
+        if room is not None and model.config.model_type in ("roberta", "xlm-roberta"):
+            room -= model.config.pad_token_id + 1  # they count positions from there
         if room is not None and self.settings.max_tokens > room:
             raise ModelReferenceError(
                 f"encoder {self.settings.model!r} takes at most {room} tokens; set encoder.max_tokens to {room} or less"
