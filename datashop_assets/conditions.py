@@ -10,7 +10,6 @@ parentheses. A name that is no Python name is quoted: `"code-quality" >= 3`.
 """
 
 import ast
-import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ COMPARISONS: dict[type, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+# What float32, in which scores are compared, takes for a number: beyond the first it is infinite, below the second 0.
+_LARGEST, _SMALLEST = 3.4e38, 1.2e-38
 LANGUAGE = "names, name.int, numbers, + - * /, comparisons, and, or, not, parentheses"
 
 
@@ -136,14 +137,17 @@ class _Reading:
                     raise self.fault(node, f"asks for .{attribute}; there is only .int, the rounded score")
                 return self.operand(Operand(name, rounded=True))
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                if not math.isfinite(value):
-                    raise self.fault(node, "has a number that is not finite")
+                if abs(value) > _LARGEST:
+                    raise self.fault(node, "has a number that is not finite as a score is (in float32)")
                 return pl.lit(float(value), pl.Float32)
             case ast.UnaryOp(op=ast.USub(), operand=inner):
                 return -self.number(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
                 if isinstance(op, ast.Div) and not (
-                    isinstance(right, ast.Constant) and type(right.value) in (int, float) and right.value
+                    isinstance(right, ast.Constant)
+                    and isinstance(right.value, (int, float))
+                    and not isinstance(right.value, bool)
+                    and abs(right.value) >= _SMALLEST
                 ):
                     raise self.fault(right, "divides by what is no number, or 0; divide by a number, or multiply")
                 return ARITHMETIC[type(op)](self.number(left), self.number(right))

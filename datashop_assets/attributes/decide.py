@@ -74,7 +74,8 @@ def derived_record(lake: Lake, project: Project, attribute: str, lineage: Mappin
     ranked = ranked_sources(settings)
     if not ranked:
         return known if known is not None and same else _recorded(lake, made, lineage)
-    shards = [shard.shard for shard in active_shards(lake, project)]
+    # Ranks and levels are of what can be released: what serves annotation alone would shift them.
+    shards = [shard.shard for shard in active_shards(lake, project) if not shard.pool_only]
     documents = sum(_scored_documents(lake, sources[name], shards) for name in ranked)
     if known is not None and same and abs(documents - known.documents) <= LOOK_AGAIN * known.documents:
         return known

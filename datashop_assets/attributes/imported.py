@@ -175,7 +175,7 @@ class ImportedScores:
         wanted = pl.DataFrame({"id": pl.concat(list(self._ids.values())).unique()})
         found, self.counts = self._entries(wanted)
         value = pl.col("score")
-        self._found = found.group_by("id").agg(values=value.n_unique(), score=value.first())
+        self._found = found.group_by("id").agg(values=value.drop_nulls().n_unique(), score=value.drop_nulls().first())
 
     def _entries(self, wanted: pl.DataFrame) -> tuple[pl.DataFrame, Counts]:
         kept: list[pl.DataFrame] = []

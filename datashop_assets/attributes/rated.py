@@ -5,7 +5,7 @@ its budget (`rating/usage.py`), a lens's own sample, which its classifier learns
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -16,7 +16,7 @@ from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.reading import identities, read_documents
 from datashop_assets.rating.usage import BudgetReachedError, Spending
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, FILTERED, Cell
-from datashop_assets.seams import Lake, Progress, Rater, Staging
+from datashop_assets.seams import Lake, Rater, Staging
 
 NOT_A_SURVIVOR = "not_a_survivor"
 
@@ -33,7 +33,6 @@ class RatedScores:
     staging: Staging
     spending: Spending
     log: Callable[[str], Any]
-    _staged: dict[str, Progress] = field(default_factory=dict)
 
     @property
     def content(self) -> dict[str, str]:
@@ -62,7 +61,7 @@ class RatedScores:
             return read_documents(self.lake, cell.shard, snapshot, rows)
 
         names = ("attributes", self.attribute, self.lens.version, self.rater.id, cell.shard)
-        staged = self._staged[cell.shard] = self.staging(*names)
+        staged = self.staging(*names)
         done = annotate(asked, read, self.lens, self.rater, existing, staged, self.spending, self.log)
         if done.left:
             raise BudgetReachedError(
@@ -82,9 +81,7 @@ class RatedScores:
         )
 
     def committed(self, cell: Cell) -> None:
-        """Forget the progress of a cell whose scores stand."""
-        if staged := self._staged.pop(cell.shard, None):
-            staged.clear()
+        """What was rated stays in staging: a filter that moves asks about documents that were paid for before."""
 
     def _kept(self, cell: Cell) -> pl.DataFrame:
         table = FILTERED.of(str(self.survivors_of))

@@ -17,7 +17,7 @@ from datashop_assets.deduplication.words import words_of
 from datashop_assets.deduplication_settings import RepeatedParagraphSettings
 
 SCHEMA = pl.Schema({name: REPEATED_PARAGRAPHS.schema[name] for name in ("reason", "spans", "removed_share")})
-_SEPARATORS = {"blank_line": re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+"), "line": re.compile(r"\s*\n\s*")}
+_SEPARATORS = {"blank_line": re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+"), "line": re.compile(r"\n\s*")}
 
 Span = tuple[int, int]
 

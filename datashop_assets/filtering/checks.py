@@ -55,6 +55,8 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], releases: dg.ResourceParam[Path]
     ) -> dg.AssetCheckResult:
         rows = lake.scan(RELEASES).filter(pl.col("lens") == context.partition_key).sort("created_at").collect()
+        if rows.is_empty():
+            return dg.AssetCheckResult(passed=False, metadata={"problems": "there is no release yet"})
         folder = release_folder(releases, rows["uri"][-1])
         problems = verify_release(folder)
         return dg.AssetCheckResult(
