@@ -96,6 +96,8 @@ def measure(data: Path, facts: Mapping[str, Any], rounds: int, dolma: str | None
     ways = commands(data, bound, out, dolma)
     first = {name: measured(command, out) for name, command in ways.items()}
     tried = {name: figures for name, figures in first.items() if name.startswith("datasets") and figures}
+    if failed := [name for name, figures in first.items() if figures is None]:
+        sys.stdout.write(f"not measured, because they failed (run them alone to see why): {', '.join(failed)}\n")
     best = min(tried, key=lambda name: tried[name]["cpu"])
     later = [name for name, figures in first.items() if figures and (name not in tried or name == best)]
     told: dict[str, list[Figures]] = {name: [figures] for name, figures in tried.items() if name != best}
@@ -109,6 +111,8 @@ def measure(data: Path, facts: Mapping[str, Any], rounds: int, dolma: str | None
             figures = measured(command, out)
             if figures is None:
                 raise RuntimeError(f"failed: {' '.join(command)}")
+            if name not in ("rewrite", "scores") and figures["kept"] != facts["kept"]:
+                raise RuntimeError(f"{name} kept {figures['kept']} documents, not {facts['kept']}: it did other work")
             told[name].append(figures)
     told["datasets"] = told[best]
     return told

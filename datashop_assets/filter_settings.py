@@ -87,7 +87,13 @@ class Quotas(Settings):
     )
     condition: Condition | None = CONDITION
     draw: Draw | None = DRAW
-    share_error: float = SHARE_ERROR
+    share_error: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="bound on the error of a source's kept share; a number of documents is then known to within this "
+        "share of all of its source's, so the default is exact",
+    )
 
     @model_validator(mode="after")
     def says_what_becomes_of_the_others(self) -> "Quotas":
