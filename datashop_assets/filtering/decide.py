@@ -82,13 +82,12 @@ def decide(
     previous record keeps a share of today's scores that is off by more than the policy's tolerance and another bound
     would mend it; else `previous` stands. Raises CutoffError where no document has a score.
     """
-    # Bounds that the project file names hold for any scores, also for none; a share of nothing has no bound.
-    if not isinstance(rule.policy, Threshold) and not any(ranked.n for ranked in corpus.ranked.values()):
+    if not any(ranked.n for ranked in corpus.ranked.values()):
         raise CutoffError(_nothing(corpus, lens_name, classifier))
 
     def decision(record: CutoffRecord, is_new: bool, why: str) -> Decision:
         kept = _kept(corpus, record)
-        share = sum(kept.values()) / corpus.documents if corpus.documents else 0.0
+        share = sum(kept.values()) / corpus.documents
         return Decision(record, is_new, why, share, kept, corpus.documents, corpus.unscored)
 
     asked = rule.text
