@@ -10,14 +10,8 @@ import polars as pl
 
 from datashop_assets.attribute_settings import LanguageAttribute
 from datashop_assets.attributes.text_measures import Measure
-from datashop_assets.classifier.recipes import Scorer
 
 LABEL = "__label__"
-
-
-def by_scorer(scorer: Scorer) -> Measure:
-    """The scorer's number of each text; NaN where it knows nothing of one."""
-    return lambda rows: pl.DataFrame({"score": scorer.predict(rows["text"].to_list())})
 
 
 def language(settings: LanguageAttribute, model: Any) -> Measure:

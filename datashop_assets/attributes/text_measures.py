@@ -13,8 +13,6 @@ import zstandard
 from datashop_assets.attribute_settings import CompressionRatioAttribute, LengthAttribute, TextStatisticAttribute
 from datashop_assets.seams import LanguageModels
 
-EMPTY_TEXT = "empty_text"
-
 # From documents (`id`, `text`) to `score` (a number, NaN or null where there is none) and, where it has one, `label`.
 Measure = Callable[[pl.DataFrame], pl.DataFrame]
 

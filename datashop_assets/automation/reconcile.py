@@ -140,8 +140,8 @@ class _Look:
             work += self.as_work(job, {cell: wanted[cell] for cell in cells}, there, self.lake.version(table))
         ready = [cell.shard for cell in wanted if there[cell] == wanted[cell]]
         for lens in self.graph.score_lenses:
-            usable = ready if self.has_cascade(lens) else [shard for shard in ready if Cell(shard) not in spared]
-            work += self.lens_work(lens, usable)
+            without = spared if spared and not self.has_cascade(lens) else ()
+            work += self.lens_work(lens, [shard for shard in ready if Cell(shard) not in without])
         parsed = {cell: version for cell, version in documents.items() if have_documents.get(cell) == version}
         work += self.deduplication_work(parsed)
         for attribute in in_order(self.graph.project.attributes):

@@ -11,7 +11,7 @@ import polars as pl
 from datashop_assets.cellwork import Outcome, Produced, Target, refresh
 from datashop_assets.embedding.embed import EmbeddingError
 from datashop_assets.embedding.inputs import ready_cells, wanted_embeddings
-from datashop_assets.embedding.shard import FRAME_ROWS, embed_shard
+from datashop_assets.embedding.shard import FRAME_ROWS, clearing, embed_shard
 from datashop_assets.encoding_figures import EncodingFigures
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
 from datashop_assets.seams import Encoder, Lake, Progress, Staging
@@ -49,9 +49,7 @@ def embed_cells(
         return Produced(pl.concat(rows) if small and rows.height else rows, facts)
 
     target = Target(EMBEDDINGS.of(encoder.id))
-    for outcome in refresh(
+    outcomes = refresh(
         lake, target, wanted, produce, lineage, batch_cells=4, tolerate=(EmbeddingError,), missing=missing
-    ):
-        if outcome.cell in staged:
-            staged.pop(outcome.cell).clear()
-        yield outcome
+    )
+    yield from clearing(outcomes, staged)

@@ -6,14 +6,16 @@ are stale.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from datashop_assets.cellwork import Outcome
 from datashop_assets.embedding.embed import embeddings_frame
 from datashop_assets.embedding.inputs import document_batches, document_places
+from datashop_assets.records import Cell
 from datashop_assets.seams import Encoder, Lake, Progress
 
 # Rows are kept when the oldest unkept one is so old: what a killed run computes again.
@@ -118,6 +120,14 @@ def embed_shard(
     return work_through(
         lake, shard, lambda batch: embeddings_frame(batch, encoder), schema, progress, told, "embedded", clock
     )
+
+
+def clearing(outcomes: Iterable[Outcome], staged: dict[Cell, Progress]) -> Iterator[Outcome]:
+    """The outcomes as they come, the progress of each cell cleared, as its commit stands by then."""
+    for outcome in outcomes:
+        if outcome.cell in staged:
+            staged.pop(outcome.cell).clear()
+        yield outcome
 
 
 def progress_line(shard: str, done: int, total: int, seconds: float, what: str = "embedded") -> str:

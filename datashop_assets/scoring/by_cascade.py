@@ -16,7 +16,7 @@ from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.recipes import Scorer
 from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.embedding.inputs import versions
-from datashop_assets.embedding.shard import work_through
+from datashop_assets.embedding.shard import clearing, work_through
 from datashop_assets.lineage import content_id
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
@@ -122,10 +122,8 @@ def score_cells_by_cascade(
         facts = counts.row(0, named=True)
         return Produced(scores, {**describe(scores), **facts, "documents/s": round(made.rate, 1)})
 
-    for outcome in refresh(lake, target, wanted, produce, lineage, batch_cells=1, tolerate=(ScoringError,)):
-        if outcome.cell in staged:
-            staged.pop(outcome.cell).clear()
-        yield outcome
+    outcomes = refresh(lake, target, wanted, produce, lineage, batch_cells=1, tolerate=(ScoringError,))
+    yield from clearing(outcomes, staged)
 
 
 def counts_of(rows: pl.DataFrame, record: CascadeRecord) -> pl.DataFrame:

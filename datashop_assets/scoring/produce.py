@@ -14,6 +14,7 @@ from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.embedding.inputs import ready_cells, vector_batches
+from datashop_assets.embedding.shard import clearing
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import Cell
 from datashop_assets.scoring.score import ScoringError, score_batches, score_rows
@@ -57,7 +58,7 @@ def score_cells(
         return Produced(rows, {**describe(rows), "documents/s": round(made.rate, 1)})
 
     reads_texts = classifier.encoder == TEXT_ENCODER
-    for outcome in refresh(
+    outcomes = refresh(
         lake,
         scores_target(lens.name, classifier.classifier),
         wanted,
@@ -66,7 +67,5 @@ def score_cells(
         batch_cells=1 if reads_texts else 16,
         tolerate=(ScoringError,),
         missing=missing,
-    ):
-        if outcome.cell in staged:
-            staged.pop(outcome.cell).clear()
-        yield outcome
+    )
+    yield from clearing(outcomes, staged)
