@@ -118,16 +118,30 @@ def _forward(stream: TextIO, tail: deque[str]) -> None:
         tail.append(line.rstrip("\n"))
 
 
+def worker_failure(
+    worker: str, cause: str, mend: str, last_lines: list[str], *, again: bool = False, **metadata: Any
+) -> dg.Failure:
+    """What a failed worker says, wherever it ran: what happened, what to change, and its last lines of output. `again`:
+    another attempt may end otherwise; what a program reports does not, so that no retry policy tries it."""
+    last = "\n".join(last_lines) or "(nothing on stderr)"
+    return dg.Failure(
+        f"worker {worker} {cause}. {mend[0].upper()}{mend[1:]}. Its last lines:\n{last}",
+        metadata={"worker": worker, "stderr": dg.MetadataValue.md(f"```\n{last}\n```"), **metadata},
+        allow_retries=again,
+    )
+
+
+def ended(code: int) -> tuple[str, str]:
+    """Cause and what to change of a worker that ended by itself without a result."""
+    if code == 0:
+        return "ended without reporting a result", "run again; see the worker's output below"
+    return f"failed with exit code {code}", "mend what its last lines say and run again"
+
+
 def _failure(worker: str, code: int, tail: list[str]) -> dg.Failure:
     if code < 0:
         cause = f"was killed by signal {-code}" + (" (often: out of memory)" if code == -9 else "")
         mend = "give it more memory or a smaller batch_size and run again; it goes on from its last checkpoint"
-    elif code == 0:
-        cause, mend = "ended without reporting a result", "run again; see the worker's output below"
     else:
-        cause, mend = f"failed with exit code {code}", "mend what its last lines say and run again"
-    last = "\n".join(tail) or "(nothing on stderr)"
-    return dg.Failure(
-        f"worker {worker} {cause}. {mend[0].upper()}{mend[1:]}. Its last lines:\n{last}",
-        metadata={"worker": worker, "exit_code": code, "stderr": dg.MetadataValue.md(f"```\n{last}\n```")},
-    )
+        cause, mend = ended(code)
+    return worker_failure(worker, cause, mend, tail, exit_code=code)

@@ -9,6 +9,7 @@ Extras: `models` (name -> model folder; the name is the model's content id), `ta
 """
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ def work(extras: Mapping[str, Any], say: Callable[[str], None]) -> Mapping[str, 
 
 
 def _write(results: ModelResults, file: Path) -> None:
-    """Whole or not at all: a killed worker leaves no result that would be taken for finished."""
-    stage = file.with_suffix(".writing")
+    """Whole or not at all: a killed worker leaves no result that would be taken for finished, and two that evaluate
+    the same control at once do not write into one stage."""
+    stage = file.with_suffix(f".{uuid.uuid4().hex}.writing")
     stage.write_text(results.to_json(), encoding="utf-8")
     stage.rename(file)
 

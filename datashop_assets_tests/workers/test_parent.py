@@ -42,3 +42,14 @@ def test_without_a_named_parent_nothing_is_watched():
     environment = {name: value for name, value in os.environ.items() if name != PARENT_VARIABLE}
     done = subprocess.run([sys.executable, "-c", CHILD + "time.sleep(1.5)"], env=environment, timeout=30)
     assert done.returncode == 0
+
+
+def test_a_worker_that_is_told_to_end_does_so_as_the_first_process_of_a_container_too():
+    """There Linux delivers SIGTERM only to a process that has a handler of its own."""
+    script = "import signal; from datashop_assets.workers.parent import end_when_told; end_when_told(); "
+    script += "print(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"True\n"
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 128 + signal.SIGTERM
