@@ -1,6 +1,7 @@
 """A real HTTP server on a real socket that answers chat completions by a script, and misbehaves by it too."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def fails(status: int, message: str) -> Reply:
 
 
 @contextmanager
-def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
+def serving(script: Script, models_status: int = 200, tls: ssl.SSLContext | None = None) -> Iterator[ChatServer]:
     server = ChatServer(script, models_status=models_status)
 
     class Handler(BaseHTTPRequestHandler):
@@ -97,7 +98,9 @@ def serving(script: Script, models_status: int = 200) -> Iterator[ChatServer]:
         def log_message(self, *_: Any) -> None: ...
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.base_url = f"http://127.0.0.1:{http.server_port}/v1"
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
+    server.base_url = f"{'http' if tls is None else 'https'}://127.0.0.1:{http.server_port}/v1"
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
     try:

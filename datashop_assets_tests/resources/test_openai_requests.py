@@ -22,6 +22,21 @@ def probabilities(tokens: dict[str, float], **more: Any) -> Reply:
     return status, body
 
 
+@pytest.mark.parametrize("levels", [pytest.param((), id="a text"), pytest.param(LEVELS, id="probabilities")])
+def test_an_answer_that_the_server_gave_up_is_asked_for_again_and_never_read(levels: tuple[str, ...]) -> None:
+    """vLLM ends what is under way with a good status and half a text when it is told to end."""
+
+    def script(*_: Any) -> Reply:
+        whole = probabilities({"3": 0.5}) if levels else says("Score: 3")
+        return says("Score: 1", finish="abort") if len(server.requests) == 1 else whole
+
+    with serving(script) as server:
+        reply = model(server).ask(question(levels=levels))
+    assert len(server.requests) == 2
+    assert reply.finish == "stop"
+    assert reply.text != "Score: 1"
+
+
 class TestLevels:
     """Probabilities instead of an answer."""
 

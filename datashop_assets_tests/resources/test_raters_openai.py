@@ -24,7 +24,7 @@ FOUR = says('{"rationale": "clear", "score": 4}')
 def rater(server: ChatServer | str, kept: SqlAnswerCache | None = None, **changed: Any) -> PromptedRater:
     url = server if isinstance(server, str) else server.base_url
     settings = {"backend": "openai", "model": "org/tiny-model", "base_url": url, "api_key_env": "TEST_RATER_KEY"}
-    built = build_rater(RaterSettings(**{**settings, "timeout_s": 5, **changed}), Path("/nowhere"), kept)
+    built = build_rater(RaterSettings(**{**settings, "timeout_s": 5, "away_s": 0, **changed}), Path("/nowhere"), kept)
     assert isinstance(built, PromptedRater)
     return built
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from datashop_assets.project import RaterSettings
 from datashop_assets.rating.questions import Question, QuestionError, Reply
-from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
+from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError, mend_of
 from resources.raters.openai_clients import OpenAIClients
 from resources.raters.openai_requests import (
     TOP_LOGPROBS,
@@ -31,6 +31,7 @@ from resources.raters.openai_requests import (
     refused_parameter,
     request_body,
 )
+from resources.raters.outage import Outage
 from resources.raters.token_spans import TokenizerError, token_spans_by
 
 # Raised by hand when the same model would be asked in another way for the same question.
@@ -39,6 +40,8 @@ NOT_IMPLEMENTED = 501  # how some servers say that they have no list of models
 # A busy endpoint (429, 503) is waited for so many times over, some two minutes in all where it names no time.
 BUSY = (429, 503)
 BUSY_ROUNDS = 5
+RETURNS = 3  # of an endpoint, for one question
+AWAY = (502, 503, 504)  # what is before a server says while that restarts
 LONGEST_PAUSE_S = 120  # the client waits no longer than this for a Retry-After
 BODY_TRIES = 3  # of a question whose answers arrive broken
 # So many questions failing one after another are the endpoint's failure, not theirs.
@@ -88,7 +91,8 @@ class OpenAIChatModel:
 
         Raises QuestionError `endpoint_error`, `too_long` or `refused`; RaterRefusedError where the key or the model is
         refused, or where the endpoint gives no probabilities for a question with levels; RaterEndpointError where it
-        limits the rate for longer than the client waits, no longer answers, or fails question after question. A reply
+        limits the rate for longer than the client waits, is away for longer than `away_s`, or fails question after
+        question. A reply
         and a QuestionError say what all requests for the question took.
         """
         if self._down is not None:
@@ -103,15 +107,44 @@ class OpenAIChatModel:
     def _answer(self, question: Question, took: "_Took") -> Reply:
         import openai
 
-        try:
-            reply = self._asked(question, took)
-        except openai.APIStatusError as error:
-            self._answered_with(error)
-        except (openai.APIError, BrokenAnswerError) as error:
-            self._failed(f"{type(error).__name__}: {error}", passing=True)
+        asked_again = 0
+        while True:
+            try:
+                reply = self._asked(question, took)
+                break
+            except openai.APIStatusError as error:
+                if error.status_code not in AWAY or not self._is_back(asked_again):
+                    self._answered_with(error)
+            except openai.APIConnectionError as error:
+                slow = isinstance(error, openai.APITimeoutError)
+                if not self._is_back(asked_again, slow):
+                    self._failed(f"{type(error).__name__}: {error}", passing=True)
+            except (openai.APIError, BrokenAnswerError) as error:
+                self._failed(f"{type(error).__name__}: {error}", passing=True)
+            asked_again += 1
         with self._lock:
             self._failures = 0
         return reply
+
+    def _is_back(self, asked_again: int, slow: bool = False) -> bool:
+        """Wait for an endpoint that is away, restarted mostly; whether the question may be asked again.
+
+        Not for ever: it may be the question that ends the server. Where the endpoint answers, once more, for it may
+        have been away until just now, but not where the question takes too long. Raises RaterEndpointError where it
+        does not come back.
+        """
+        if not self.settings.away_s:
+            return False
+        try:
+            was_away = self._outage.sit_out()
+        except RaterEndpointError as error:
+            self._down, self._started = str(error), False
+            raise
+        return asked_again < (RETURNS if was_away else 0 if slow else 1)
+
+    @cached_property
+    def _outage(self) -> Outage:
+        return Outage(self._probe, self.settings.away_s)
 
     def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Spans by the `tokenizer` of the settings; a vLLM model's own where its name leads to one. Raises
@@ -262,10 +295,7 @@ class OpenAIChatModel:
         try:
             self.clients.one.with_options(max_retries=1, timeout=min(self.settings.timeout_s, 30)).models.list()
         except openai.APIConnectionError as error:
-            raise RaterEndpointError(
-                f"no answer from the rater endpoint {place} ({type(error).__name__}); start the server, or correct "
-                "base_url or the lens's rater in the project file"
-            ) from None
+            raise RaterEndpointError(f"no answer from the rater endpoint {place} {mend_of(error)}") from None
         except (openai.AuthenticationError, openai.PermissionDeniedError):
             raise self.refused_key() from None
         except openai.APIStatusError as error:

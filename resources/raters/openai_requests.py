@@ -32,6 +32,8 @@ TOO_LONG = re.compile(
 MARKERS = re.compile(
     r"<[|｜][^<>|｜\s]{1,60}[|｜]>|<(?:/?s|bos|eos|pad|unk|(?:start|end)_of_turn)>|\[/?(?:INST|SYSTEM_PROMPT)\]"
 )
+# What a server says of an answer that it gave up: vLLM of those under way when it is told to end.
+BROKEN_OFF = ("abort", "error")
 FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
 
 
@@ -168,8 +170,8 @@ class _Completion(_Bill):
 def read_completion(content: bytes, question: Question) -> Reply:
     """The reply that stands in a completion's JSON.
 
-    Raises BrokenAnswerError where it is no completion, NoLogprobsError where the probabilities of a question with
-    levels are missing.
+    Raises BrokenAnswerError where it is no completion or was broken off, NoLogprobsError where the probabilities of a
+    question with levels are missing.
     """
     try:
         completion = _Completion.model_validate_json(content)
@@ -184,6 +186,8 @@ def read_completion(content: bytes, question: Question) -> Reply:
     tokens = (usage.prompt_tokens, usage.completion_tokens)
     if choice.message.refusal or choice.finish_reason == "content_filter":
         return Reply(text, "refused", *tokens)
+    if choice.finish_reason in BROKEN_OFF:
+        raise BrokenAnswerError(f"the server broke its answer off (finish_reason {choice.finish_reason})", *tokens)
     if question.levels:
         return Reply(text, "stop", *tokens, _level_logprobs(choice.logprobs, question.levels))
     return Reply(text, "length" if choice.finish_reason == "length" else "stop", *tokens)

@@ -143,6 +143,7 @@ class VllmServerModel:
     def _chat(self, running: Running) -> OpenAIChatModel:
         changed = {
             "server": None,
+            "away_s": 0,  # a server of one's own that died does not come back by itself
             "base_url": running.address,
             "api_key_env": running.key_variable,
         }
