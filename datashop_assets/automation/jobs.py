@@ -3,7 +3,7 @@
 What belongs here: which assets run together. What does not: when (`sensors.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -66,12 +66,19 @@ ANNEALING_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
 TARGET_STEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "describe_targets": (("target_description",), "Describe example corpora, for the lens that judges by them."),
 }
+AUTOMATION_STEPS = {
+    "plan_rollout": (("pauses", "rollout_plan"), "What would be asked for now and what it takes; pause and resume."),
+    "keep_house": (
+        ("compacted_tables", "vacuumed_tables", "cleared_leftovers", "pruned_runs"),
+        "Compact and vacuum the tables, take away leftovers and old runs; by default only say what could be.",
+    ),
+}
 
 
 def assets_of(job: str) -> tuple[str, ...]:
     """The assets that a job makes."""
     every = (CORPUS_STEPS, DEDUPLICATION_STEPS, STEPS, LABEL_STEPS, ATTRIBUTE_STEPS, CASCADE_STEPS, ANNEALING_STEPS)
-    return {name: step for steps in (*every, TARGET_STEPS) for name, step in steps.items()}[job][0]
+    return {name: step for steps in (*every, TARGET_STEPS, AUTOMATION_STEPS) for name, step in steps.items()}[job][0]
 
 
 def deduplication_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
@@ -93,8 +100,16 @@ def attribute_steps(graph: Graph) -> dict[str, tuple[tuple[str, ...], str]]:
     return {name: ATTRIBUTE_STEPS[name] for name, names in present.items() if names}
 
 
-def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns has no public type
-    """The jobs of a project: those whose assets it has."""
+def anywhere(_: Sequence[str]) -> Mapping[str, Any]:
+    """Jobs run where they are launched."""
+    return {}
+
+
+def build_jobs(
+    graph: Graph, placed: Callable[[Sequence[str]], Mapping[str, Any]] = anywhere
+) -> Sequence[Any]:  # what define_asset_job returns has no public type
+    """The jobs of a project: those whose assets it has. `placed` gives where a job of these assets runs, as further
+    arguments of define_asset_job."""
     steps = CORPUS_STEPS | deduplication_steps(graph)
     steps |= LABEL_STEPS if graph.label_lenses else {}
     steps |= STEPS if graph.score_lenses else {}
@@ -102,7 +117,8 @@ def build_jobs(graph: Graph) -> Sequence[Any]:  # what define_asset_job returns 
     steps |= CASCADE_STEPS if graph.cascaded else {}
     steps |= ANNEALING_STEPS if graph.annealed else {}
     steps |= TARGET_STEPS if graph.project.targets else {}
+    steps |= AUTOMATION_STEPS
     return [
-        dg.define_asset_job(name, dg.AssetSelection.assets(*assets), description=description)
+        dg.define_asset_job(name, dg.AssetSelection.assets(*assets), description=description, **placed(assets))
         for name, (assets, description) in steps.items()
     ]

@@ -1,27 +1,37 @@
 """Sensors: new crawl files become shards; stale cells become runs.
 
 What belongs here: the translation of shards into partitions and of work into run requests. What does not: finding files
-(`corpus/registration.py`), finding work (`reconcile.py`), what counts as already asked for (`runs.py`).
+(`corpus/registration.py`), finding work (`reconcile.py`), what counts as already asked for (`runs.py`), telling people
+of failures (`alerts.py`).
 """
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from datashop_assets.automation.reconcile import Work, reconciled_jobs, stale_work
-from datashop_assets.automation.runs import COOL_DOWN_S, WORK_TAG, runs_to_respect
-from datashop_assets.corpus.registration import Registration, register_new_shards
+from datashop_assets.automation.cooling import Resting, resting_table
+from datashop_assets.automation.lost import report_lost_runs
+from datashop_assets.automation.reconcile import outlook, reconciled_jobs
+from datashop_assets.automation.requests import purposes, run_request
+from datashop_assets.automation.runs import Runs, runs_to_respect
+from datashop_assets.automation.work import REASONS, Outlook, faults
+from datashop_assets.automation_settings import AutomationSettings
+from datashop_assets.corpus.progress import Progress
+from datashop_assets.corpus.registration import CANNOT_BE_LISTED, Registration, register_new_shards
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import content_id
-from datashop_assets.partitions import SHARDS, range_tags
+from datashop_assets.one_look import OneLook
+from datashop_assets.partitions import SHARDS
 from datashop_assets.seams import Encoder, Lake, Rater
-from resources.landing import LandingArea, LandingError
+from resources.landing import LandingArea
 
-# At most this many runs are outstanding; the rest waits for the next tick.
-RUNS_OUTSTANDING = 8
+RECONCILE = "reconcile_sensor"
 LINEAGE = {"asset": "landing_files", "run_id": "landing_sensor"}
+# Of each kind, what a tick's reason names; `resting_work` has all that rests.
+NAMED = 3
 
 
 def register_and_add_partitions(
@@ -46,16 +56,62 @@ def _missing(instance: dg.DagsterInstance, found: Registration) -> list[str]:
     return [shard.shard for shard in found.shards if shard.shard not in known]
 
 
-def run_request(work: Work, bucket: int) -> dg.RunRequest:
-    """The run that does the work; the same work within a bucket of time has the same run key."""
-    stretch = work.stretch
-    tags = {} if work.partition_key else range_tags(stretch.lens, stretch.first, stretch.last)
-    return dg.RunRequest(
-        run_key=f"{work.key}:{bucket}",
-        job_name=work.job,
-        partition_key=work.partition_key,
-        tags={**tags, WORK_TAG: work.target},
-    )
+def _looked_at(cursor: str | None) -> tuple[str | None, dict[str, Progress]]:
+    """What the landing sensor's cursor says: what it told last, and the landings' progress. One that is not its own
+    (of an earlier release) says nothing; the landings are then looked at from their start."""
+    if not cursor or not cursor.startswith("{"):
+        return None, {}
+    values = json.loads(cursor)
+    return values["told"], {name: Progress.from_json(each) for name, each in values["landings"].items()}
+
+
+def why_nothing(found: Outlook, runs: Runs, resting: Sequence[Resting], settings: AutomationSettings) -> str:
+    """Why a tick asks for no run, in words for people: what waits, and for what."""
+    under_way = f"{len(runs.under_way)} runs are queued or under way"
+    reasons = ["nothing can be asked for now" if found.waiting or found.work else "nothing is stale"]
+    if found.work and runs.asked_by(RECONCILE) >= settings.max_runs:
+        reasons = [
+            f"{len(found.work)} runs wait: {settings.max_runs} of this sensor's are outstanding (the most: `max_runs`)"
+        ]
+    elif found.work:
+        reasons = [f"{len(found.work)} runs wait for one that tries their job out"]
+    if runs.stuck:
+        named = ", ".join(run.run_id for run in runs.stuck[:NAMED])
+        under_way += f"; {len(runs.stuck)} more did not start in an hour and do not count (cancel them): {named}"
+    if runs.awaited:
+        under_way += f"; backfills of the UI are to ask for {sum(map(len, runs.awaited.values()))} cells more"
+    reasons += [under_way, *faults(found.waiting)]
+    waiting = [each for each in found.waiting if each.reason != "fault"]
+    for each in waiting[:NAMED]:
+        of = f" of {each.lens}" if each.lens else ""
+        reasons.append(f"{each.job}{of}: {each.cells} cells wait, {REASONS[each.reason]}")
+    if len(waiting) > NAMED:
+        reasons.append(f"and {len(waiting) - NAMED} more jobs wait")
+    if runs.broken:
+        jobs = ", ".join(sorted(" of ".join(filter(None, key)) for key in runs.broken))
+        reasons.append(
+            f"{jobs}: all failed of late, over different stretches; one is tried at a time till one goes well"
+        )
+    if resting:
+        named = "; ".join(str(each) for each in resting[:NAMED])
+        reasons.append(f"{len(resting)} stretches rest (see the asset resting_work): {named}")
+    return ". ".join(reasons)
+
+
+def _tell_resting(
+    context: dg.SensorEvaluationContext, resting: Sequence[Resting], settings: AutomationSettings
+) -> None:
+    """Show at the asset `resting_work` what rests, when that has changed."""
+    told = content_id([(e.job, e.lens, e.first, e.last, e.rest.failures, e.rest.run) for e in resting])
+    if told == (context.cursor or content_id([])):
+        return
+    facts: Mapping[str, Any] = {
+        "what rests": dg.MetadataValue.md(resting_table(resting)),
+        "resting cells": sum(each.shards for each in resting),
+        f"cells that failed {settings.attempts} times or more": sum(e.shards for e in resting if e.needs_somebody),
+    }
+    context.instance.report_runless_asset_event(dg.AssetMaterialization("resting_work", metadata=facts))
+    context.update_cursor(told)
 
 
 def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefinition]:
@@ -64,7 +120,7 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
 
     @dg.sensor(
         name="landing_sensor",
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=graph.project.automation.look_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Bundles new crawl files, in crawl order, into shards and adds them as partitions; partitions of withdrawn "
@@ -74,14 +130,28 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
     def landing_sensor(
         context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], landing: dg.ResourceParam[LandingArea]
     ) -> dg.SensorResult | dg.SkipReason:
-        found = register_new_shards(lake, graph.project, landing.look, time.time(), LINEAGE)
+        told_before, progress = _looked_at(context.cursor)
+        found = register_new_shards(
+            lake,
+            graph.project,
+            landing.look,
+            time.time(),
+            LINEAGE,
+            progress=progress,
+            most_shards=graph.project.automation.new_shards_per_tick,
+        )
         for kind, troubles in found.troubles.items():
-            if troubles:
+            if troubles and kind != CANNOT_BE_LISTED:
                 context.log.warning("%s: %s", kind, troubles)
-        told = content_id(found.troubles)
-        if found.new or told != (context.cursor or content_id({kind: [] for kind in found.troubles})):
+        for fault in found.faults.values():
+            context.log.error(fault)
+        # By dataset, not by their words: those of a fault may be others at each look.
+        told_of = found.troubles | {CANNOT_BE_LISTED: sorted(found.faults)}
+        told = content_id(told_of)
+        if found.new or told != (told_before or content_id({kind: [] for kind in told_of})):
             _tell(context.instance, found)
-            context.update_cursor(told)
+        looked_at = {name: each.as_json() for name, each in found.progress.items()}
+        context.update_cursor(json.dumps({"told": told, "landings": looked_at}))
         missing = _missing(context.instance, found)
         # Of this lake's own shards alone: keys that it does not know are another project's.
         known = set(context.instance.get_dynamic_partitions(str(SHARDS.name)))
@@ -93,14 +163,16 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
                     *([SHARDS.build_delete_request(gone)] if gone else []),
                 ]
             )
-        if found.faults:
-            raise LandingError("\n".join(found.faults))
-        return dg.SkipReason(f"no new shards; {len(found.shards)} are registered")
+        # No error is raised: Dagster drops the cursor of a tick that failed, and with it what the others' looks found.
+        waiting = f"; {found.waiting_files} files wait to settle or for their bundle" if found.waiting_files else ""
+        empty = f"; no file has come yet: {', '.join(found.empty)}" if found.empty else ""
+        said = f"no new shards; {len(found.shards)} are registered{waiting}{empty}"
+        return dg.SkipReason("\n".join([said, *found.faults.values()]))
 
     @dg.sensor(
-        name="reconcile_sensor",
+        name=RECONCILE,
         jobs=[job for job in jobs if job.name in startable],
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=graph.project.automation.look_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Compares what is wanted (registered shards, promoted classifiers, cut-offs) with what the tables have, "
@@ -113,17 +185,32 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> Sequence[dg.SensorDefini
         encoder: dg.ResourceParam[Encoder],
         raters: dg.ResourceParam[Callable[[str], Rater]],
     ) -> dg.SensorResult | dg.SkipReason:
+        settings = graph.project.automation
         shards = list(context.instance.get_dynamic_partitions(str(SHARDS.name)))
-        runs = runs_to_respect(context.instance)
-        due = stale_work(lake, graph, encoder.id, shards, raters=raters, busy=runs.busy(shards))
-        due = due[: max(0, RUNS_OUTSTANDING - len(runs.ours))]
-        if not due:
-            return dg.SkipReason(
-                f"nothing is stale but what runs work on: {len(runs.under_way)} runs are under way, "
-                f"{len(runs.cooling)} failed or were cancelled in the last {COOL_DOWN_S // 60} minutes and are not "
-                "repeated yet"
-            )
-        bucket = int(time.time() // COOL_DOWN_S)
-        return dg.SensorResult(run_requests=[run_request(item, bucket) for item in due])
+        once = OneLook(lake)
+        purpose = purposes(once, graph)
+        for run in report_lost_runs(context.instance):
+            context.log.warning("run %s was lost with its code server; its cells are asked for again", run)
+        runs = runs_to_respect(context.instance, settings)
+        respected = runs.over(shards, purpose)
+        found = outlook(once, graph, encoder.id, shards, raters=raters, busy=respected.busy, largest=respected.largest)
+        for fault in faults(found.waiting):
+            context.log.error(fault)
+        resting = respected.resting(found.waiting)
+        _tell_resting(context, resting, settings)
+        admitted = respected.admit(found.work, RECONCILE, settings.max_runs)
+        if not admitted:
+            return dg.SkipReason(why_nothing(found, runs, resting, settings))
+        return dg.SensorResult(
+            run_requests=[
+                run_request(
+                    work,
+                    RECONCILE,
+                    runs.bucket,
+                    purpose=purpose(work.job, work.stretch.lens or work.partition_key),
+                )
+                for work in admitted
+            ]
+        )
 
     return [landing_sensor, reconcile_sensor]

@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from datashop_assets.automation.jobs import ANNEALING_STEPS, CORPUS_STEPS, STEPS, assets_of
+from datashop_assets.automation.jobs import ANNEALING_STEPS, AUTOMATION_STEPS, CORPUS_STEPS, STEPS, assets_of
 from datashop_assets.automation.reconcile import FREE_JOBS
 from datashop_assets.definitions import build_defs
 from datashop_assets_tests.worlds import write_project
 from resources.profiles import laptop
 
-JOBS = CORPUS_STEPS | STEPS | ANNEALING_STEPS
+JOBS = CORPUS_STEPS | STEPS | ANNEALING_STEPS | AUTOMATION_STEPS
 LENS = {"rater": "scripted"}
 
 

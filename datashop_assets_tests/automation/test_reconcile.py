@@ -4,7 +4,6 @@ Work is done here by writing the wanted cells to the tables, without running any
 follow from the tables alone.
 """
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,141 +11,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.automation.reconcile import Work, stale_work
+from datashop_assets.automation.reconcile import Work, outlook, stale_work
+from datashop_assets.automation.work import told
 from datashop_assets.cellwork import Target, have
-from datashop_assets.classifier.registry import ClassifierRecord, Promotion
+from datashop_assets.classifier.registry import Promotion, promoted
 from datashop_assets.corpus.documents import documents_version
-from datashop_assets.corpus.registry import register, registered_shards
-from datashop_assets.embedding.inputs import wanted_embeddings
-from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.decide import decide
-from datashop_assets.filtering.rule import Ranking, Rule
-from datashop_assets.filtering.sketches import ranked_corpus, update_sketches
-from datashop_assets.filtering.state import current_cutoff, record_cutoff, wanted_filtered
-from datashop_assets.graph import Graph, load_graph
-from datashop_assets.project import load_project
+from datashop_assets.corpus.registry import registered_shards
+from datashop_assets.graph import Graph
+from datashop_assets.lineage import embeddings_version
 from datashop_assets.records import (
     ANNOTATIONS,
-    CLASSIFIERS,
     DOCUMENTS,
     EMBEDDINGS,
-    FILTERED,
     PROMOTIONS,
     Cell,
-    CrawlFile,
-    Shard,
 )
 from datashop_assets.scoring.state import scores_target, wanted_scores
+from datashop_assets.seams import PermanentError
+from datashop_assets_tests.automation.tables_by_hand import ENCODER, Tables
 from datashop_assets_tests.worlds import DATASET, LENSES, World, write_project
-from resources.lake import DeltaLake
-
-ENCODER = "e"
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Tables:
-    """The tables of a project, written by hand."""
-
-    def __init__(self, folder: Path) -> None:
-        self.lake = DeltaLake(str(folder / "lake"))
-        self.graph: Graph = load_graph(load_project(write_project(folder)))
-        self.shards: list[str] = []
-        self.broken: set[str] = set()  # shards that no run can parse
-        self.clock = 0
-
-    def later(self) -> datetime:
-        self.clock += 1
-        return EPOCH + timedelta(minutes=self.clock)
-
-    def add_shards(self, count: int) -> None:
-        start = len(registered_shards(self.lake))
-        made = [
-            Shard(DATASET, f"{DATASET}-{n:05d}", n, (CrawlFile(f"f{n}", 10, "x"),)) for n in range(start, start + count)
-        ]
-        register(self.lake, made, {})
-        self.shards += [shard.shard for shard in made]
-
-    def promote(self, lens: str, classifier: str) -> None:
-        now = self.later()
-        row = vars(ClassifierRecord(lens, classifier, ENCODER, "r", "u", "i", "{}", True, "", now))
-        self.lake.commit(CLASSIFIERS, pl.DataFrame([row], schema=CLASSIFIERS.schema), None, {})
-        row = vars(Promotion(lens, classifier, now, "me", False, None))
-        self.lake.commit(PROMOTIONS, pl.DataFrame([row], schema=PROMOTIONS.schema), None, {})
-
-    def cut(self, lens: str, cutoff: str, classifier: str) -> None:
-        now, asked = self.later(), Rule.of(self.graph.settings(lens)).text
-        record_cutoff(
-            self.lake, CutoffRecord(lens, cutoff, classifier, asked, 1.0, None, False, 0.5, 1, ("x",), now), {}
-        )
-
-    def lose(self, target: Target, cell: Cell) -> None:
-        """The cell as an older recipe left it."""
-        self._write(target, {cell: "an older version"})
-
-    def stale(self) -> list[Work]:
-        return stale_work(self.lake, self.graph, ENCODER, self.shards)
-
-    def do(self, work: Work) -> None:
-        """What the job would leave in the tables. Raises MissingUpstreamError where the inputs are not there."""
-        cells = [Cell(shard, work.stretch.lens) for shard in self.inside(work)]
-        if work.job == "parse_and_embed_shards":
-            known = {shard.shard: shard for shard in registered_shards(self.lake)}
-            landing = self.graph.project.landing(DATASET)
-            cells = [cell for cell in cells if known[cell.shard].shard not in self.broken]
-            self._write(Target(DOCUMENTS), {cell: documents_version(known[cell.shard], landing) for cell in cells})
-            self._write(Target(EMBEDDINGS.of(ENCODER)), wanted_embeddings(self.lake, ENCODER, cells))
-            return
-        lens = str(work.stretch.lens)
-        if work.job == "score_documents":
-            classifier = self.promoted(lens)
-            self._write(scores_target(lens, classifier), wanted_scores(self.lake, ENCODER, classifier, cells))
-        elif work.job == "set_cutoff":
-            assert work.partition_key == lens
-            self.cut(lens, f"cut-off {self.later()}", self.promoted(lens))
-        elif work.job == "filter_documents":
-            cutoff = current_cutoff(self.lake, lens)
-            assert cutoff is not None, "filtering was planned without a cut-off"
-            assert cutoff.classifier == self.promoted(lens), "filtering was planned by another classifier's cut-off"
-            self._write(Target(FILTERED.of(lens)), wanted_filtered(self.lake, cutoff, self.graph.project, cells))
-        else:
-            raise AssertionError(f"{work.job} is no job that reconciling may ask for")
-
-    def inside(self, work: Work) -> list[str]:
-        """What a run over the work's stretch covers."""
-        return self.shards[self.shards.index(work.stretch.first) : self.shards.index(work.stretch.last) + 1]
-
-    def promoted(self, lens: str) -> str:
-        rows = self.lake.read(PROMOTIONS).filter(pl.col("lens") == lens).sort("promoted_at")
-        return str(rows["classifier"].to_list()[-1])
-
-    def score(self, lens: str, shard: str, scores: list[float]) -> None:
-        """The shard's scores by the promoted classifier, with values."""
-        classifier, cell = self.promoted(lens), Cell(shard, lens)
-        version = wanted_scores(self.lake, ENCODER, classifier, [cell])[cell]
-        target = scores_target(lens, classifier)
-        ids = [f"{shard}-{n}" for n in range(len(scores))]
-        rows = pl.DataFrame({"id": ids, "score": scores}, schema_overrides={"score": pl.Float32}).with_columns(
-            pl.lit(0, pl.Int8).alias("int_score"),
-            *(pl.lit(text).alias(name) for name, text in {**target.keys(cell), "version": version}.items()),
-        )
-        address = [{**target.keys(cell), "version": version}]
-        self.lake.commit(target.table, rows.select(list(target.table.schema)), address, {})
-
-    def decide_cutoff(self, lens: str) -> None:
-        """What the asset `cutoff` records for the scores as they are."""
-        classifier, rule = self.promoted(lens), Rule.of(self.graph.settings(lens))
-        ranking = Ranking(lens, classifier, rule)
-        update_sketches(self.lake, ranking, self.graph.project, {})
-        corpus = ranked_corpus(self.lake, ranking, self.graph.project)
-        decision = decide(corpus, rule, lens, classifier, current_cutoff(self.lake, lens), now=self.later())
-        assert decision.is_new
-        record_cutoff(self.lake, decision.record, {})
-
-    def _write(self, target: Target, wanted: dict[Cell, str]) -> None:
-        stale = {c: v for c, v in wanted.items() if have(self.lake, target, [c]).get(c, (None, 0))[0] != v}
-        if stale:
-            cells = [{**target.keys(cell), "version": version} for cell, version in stale.items()]
-            self.lake.commit(target.table, target.table.empty(), cells, {})
+from resources.raters.scripted import ScriptedRater
 
 
 @pytest.fixture
@@ -191,6 +75,88 @@ def test_a_shard_that_is_not_parsed_does_not_hold_up_the_others(tables: Tables) 
     ]
 
 
+def test_what_is_scored_is_filtered_by_the_cutoff_in_force_while_new_shards_are_scored(tables: Tables) -> None:
+    """Else a crawl that never stops would never be filtered."""
+    tables.add_shards(3)
+    tables.promote("teaching", "c1")
+    for _ in range(3):
+        tables.do(tables.stale()[0])
+    tables.add_shards(1)
+    tables.do(next(work for work in tables.stale() if work.job == "parse_and_embed_shards"))
+    assert {(work.job, work.stretch.first, work.stretch.last) for work in tables.stale()} == {
+        ("score_documents", "crawl-00003", "crawl-00003"),
+        ("filter_documents", "crawl-00000", "crawl-00002"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("shards", "unscored", "largest", "decided"),
+    [
+        pytest.param(100, 1, None, True, id="one of a hundred that was not tried"),
+        pytest.param(20, 1, None, False, id="one of twenty that was not tried"),
+        pytest.param(20, 1, 16, False, id="one of twenty that failed once among others"),
+        pytest.param(8, 1, 1, True, id="one of eight that failed alone"),
+        pytest.param(8, 4, 1, False, id="half of them fail"),
+    ],
+)
+def test_few_cells_that_fail_hold_up_no_cutoff(
+    tables: Tables, shards: int, unscored: int, largest: int | None, decided: bool
+) -> None:
+    tables.add_shards(shards)
+    tables.promote("teaching", "c1")
+    tables.do(tables.stale()[0])
+    tables.do(tables.stale()[0])
+    lost = tables.shards[:unscored]
+    for shard in lost:
+        tables.lose(scores_target("teaching", "c1"), Cell(shard, "teaching"))
+
+    def failed(job: str, lens: str | None) -> dict[str, int]:
+        return dict.fromkeys(lost, largest) if largest and (job, lens) == ("score_documents", "teaching") else {}
+
+    found = outlook(tables.lake, tables.graph, ENCODER, tables.shards, largest=failed)
+    assert {work.job for work in found.work} == {"score_documents", *(["set_cutoff"] if decided else [])}
+    assert [each.reason for each in found.waiting if each.lens == "teaching"] == ([] if decided else ["cut-off"])
+
+
+def test_a_lens_that_cannot_be_planned_says_why_and_holds_up_no_other(tmp_path: Path) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 3, "auto_annotate": True}
+    write_project(tmp_path, lenses={"teaching": lens | {"rater": "other"}, "clarity": lens})
+    world = World(tmp_path)
+    world.land_shards(1, documents=5)
+    world.run("parse_and_embed_shards")
+
+    def raters(name: str) -> ScriptedRater:
+        if name == "other":
+            raise PermanentError("the model of rater 'other' is gone")
+        return world.raters[name]
+
+    found = outlook(world.lake, world.graph, world.encoder.id, world.shards, raters=raters)
+    assert [(work.job, work.stretch.lens) for work in found.work] == [("rate_documents", "clarity")]
+    (fault,) = [each for each in found.waiting if each.reason == "fault"]
+    assert (fault.job, fault.lens, fault.cells) == ("rate_documents", "teaching", 1)
+    assert "the model of rater 'other' is gone" in told(found)
+
+
+def test_a_promoted_classifier_that_is_not_registered_is_a_fault_of_its_lens_alone(tables: Tables) -> None:
+    tables.add_shards(2)
+    for lens in LENSES:
+        tables.promote(lens, "c1")
+    tables.do(tables.stale()[0])
+    tables.lake.commit(
+        PROMOTIONS,
+        pl.DataFrame(
+            [vars(Promotion("teaching", "gone", tables.later(), "me", False, None))], schema=PROMOTIONS.schema
+        ),
+        None,
+        {},
+    )
+    found = outlook(tables.lake, tables.graph, ENCODER, tables.shards)
+    assert [(work.job, work.stretch.lens) for work in found.work] == [("score_documents", "clarity")]
+    (fault,) = [each for each in found.waiting if each.reason == "fault"]
+    assert (fault.lens, fault.reason, fault.cells) == ("teaching", "fault", 2)
+    assert "gone" in fault.detail
+
+
 def test_the_cutoff_of_an_older_classifier_is_not_applied(tables: Tables) -> None:
     tables.add_shards(1)
     tables.promote("teaching", "c1")
@@ -208,15 +174,15 @@ def test_the_cutoff_of_an_older_classifier_is_not_applied(tables: Tables) -> Non
 
 
 @pytest.mark.parametrize(
-    ("landed", "asked_for"),
+    ("landed", "filtered"),
     [
-        ([1.0, 2.0, 3.0, 4.0] * 10, ["filter_documents"]),
-        ([5.0, 6.0] * 20, ["set_cutoff"]),
+        ([1.0, 2.0, 3.0, 4.0] * 10, 1),
+        ([5.0, 6.0] * 20, 2),
     ],
     ids=["more of the same", "a crawl of better documents"],
 )
-def test_a_cutoff_is_decided_anew_when_what_landed_moves_the_kept_share(
-    tables: Tables, landed: list[float], asked_for: list[str]
+def test_a_cutoff_is_looked_at_once_when_the_corpus_grew_and_decided_anew_where_the_kept_share_moved(
+    tables: Tables, landed: list[float], filtered: int
 ) -> None:
     tables.add_shards(1)
     tables.promote("teaching", "c1")
@@ -229,7 +195,9 @@ def test_a_cutoff_is_decided_anew_when_what_landed_moves_the_kept_share(
     tables.add_shards(1)
     tables.do(tables.stale()[0])
     tables.score("teaching", tables.shards[1], landed)
-    assert [work.job for work in tables.stale()] == asked_for
+    assert [work.job for work in tables.stale()] == ["set_cutoff"]
+    tables.decide_cutoff("teaching")
+    assert [(work.job, work.stretch.stale) for work in tables.stale()] == [("filter_documents", filtered)]
 
 
 def test_shards_of_a_landing_taken_out_of_the_project_rest(tables: Tables) -> None:
@@ -250,13 +218,14 @@ def test_a_shard_that_cannot_be_parsed_is_never_bridged_by_what_comes_after_it(t
     (parsing,) = tables.stale()
     tables.do(parsing)
     assert stretches(tables.stale()) == [
+        ("score_documents", "crawl-00003", "crawl-00004"),
         ("parse_and_embed_shards", "crawl-00002", "crawl-00002"),
         ("score_documents", "crawl-00000", "crawl-00001"),
-        ("score_documents", "crawl-00003", "crawl-00004"),
     ]
     for item in tables.stale():
         tables.do(item)  # raises where an input is missing
-    assert stretches(tables.stale())[1:] == [("set_cutoff", "crawl-00000", "crawl-00004")]
+    assert [work.job for work in tables.stale()] == ["set_cutoff", "parse_and_embed_shards"]
+    assert stretches(tables.stale())[0] == ("set_cutoff", "crawl-00000", "crawl-00004")
 
 
 def test_shards_of_another_project_on_the_same_instance_are_passed_over(tables: Tables) -> None:
@@ -267,8 +236,8 @@ def test_shards_of_another_project_on_the_same_instance_are_passed_over(tables: 
     tables.add_shards(1)
     tables.promote("teaching", "c1")
     assert stretches(tables.stale()) == [
-        ("parse_and_embed_shards", "crawl-00000", "crawl-00001"),
         ("parse_and_embed_shards", "crawl-00002", "crawl-00002"),
+        ("parse_and_embed_shards", "crawl-00000", "crawl-00001"),
     ]
     for _ in range(4):
         for item in tables.stale():
@@ -288,8 +257,8 @@ def test_work_goes_around_shards_that_are_busy_and_does_not_overtake_them(tables
         return stretches(stale_work(tables.lake, tables.graph, ENCODER, tables.shards, busy=busy))
 
     assert stale("score_documents") == [
-        ("score_documents", "crawl-00000", "crawl-00000"),
         ("score_documents", "crawl-00002", "crawl-00004"),
+        ("score_documents", "crawl-00000", "crawl-00000"),
     ]
     tables.do(tables.stale()[0])
     assert [work.job for work in tables.stale()] == ["set_cutoff"]
@@ -333,6 +302,40 @@ def test_the_two_lenses_same_stretch_is_not_the_same_work(tables: Tables) -> Non
     assert len({w.key for w in work}) == 2
 
 
+def asked(tables: Tables) -> dict[tuple[str, str | None], int]:
+    """Stale cells by job and lens, of the two jobs that `stale_by_hand` knows."""
+    found: dict[tuple[str, str | None], int] = {}
+    for work in tables.stale():
+        if work.job in ("parse_and_embed_shards", "score_documents"):
+            key = (work.job, work.stretch.lens)
+            found[key] = found.get(key, 0) + work.stretch.stale
+    return found
+
+
+def stale_by_hand(tables: Tables) -> dict[tuple[str, str | None], int]:
+    """The same, cell by cell, each from a fresh reading of the tables and without a plan."""
+    found: dict[tuple[str, str | None], int] = {}
+    ready = []
+    for shard in registered_shards(tables.lake):
+        cell = Cell(shard.shard)
+        version = documents_version(shard, tables.graph.project.landing(DATASET))
+        documents = have(tables.lake, Target(DOCUMENTS), [cell]).get(cell)
+        vectors = have(tables.lake, Target(EMBEDDINGS.of(ENCODER)), [cell]).get(cell)
+        if (documents, vectors) == ((version, 0), (embeddings_version(version, ENCODER), 0)):
+            ready.append(shard.shard)
+        else:
+            found["parse_and_embed_shards", None] = found.get(("parse_and_embed_shards", None), 0) + 1
+    for lens in LENSES:
+        promotion = promoted(tables.lake, lens)
+        for shard in ready if promotion else []:
+            cell = Cell(shard, lens)
+            wanted = wanted_scores(tables.lake, ENCODER, promotion.classifier, [cell])[cell]
+            there = have(tables.lake, scores_target(lens, promotion.classifier), [cell]).get(cell, (None, 0))[0]
+            if there != wanted:
+                found["score_documents", lens] = found.get(("score_documents", lens), 0) + 1
+    return found
+
+
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("shards"), st.integers(1, 3)),
@@ -367,6 +370,7 @@ def test_whatever_happened_the_work_finds_its_inputs_and_ends(
             table = DOCUMENTS if what[0] == "documents" else EMBEDDINGS.of(ENCODER)
             tables.lose(Target(table), Cell(f"{DATASET}-{what[1]:05d}"))
         elif kind == "work":
+            assert asked(tables) == stale_by_hand(tables)
             for item in tables.stale()[: what[0]]:
                 tables.do(item)  # raises where an input is missing
     for _ in range(4):  # as many looks as there are stages, and one more

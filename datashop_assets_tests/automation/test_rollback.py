@@ -110,7 +110,7 @@ def test_shards_that_landed_after_its_time_are_scored_by_the_earlier_classifier_
     promote_another(world)
     daemon.work()
     world.land_shards(1, start=3)
-    assert daemon.work() == ["parse_and_embed_shards", "score_documents", "filter_documents"]
+    assert daemon.work() == ["parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents"]
 
     assert world.promote("teaching", classifier=first).success
     daemon.runs.clear()

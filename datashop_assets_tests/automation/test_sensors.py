@@ -5,20 +5,26 @@ import time
 import dagster as dg
 import pytest
 
-from datashop_assets.automation.runs import COOL_DOWN_S, WORK_TAG
-from datashop_assets.automation.sensors import RUNS_OUTSTANDING
+from datashop_assets.automation.requests import WORK_TAG
 from datashop_assets.corpus.registration import register_new_shards
 from datashop_assets.corpus.registry import register, registered_shards, withdraw_shard
 from datashop_assets.partitions import RANGE_TAGS, SHARDS, range_tags
+from datashop_assets.project import Landing
 from datashop_assets.records import CrawlFile, Shard
 from datashop_assets_tests.worlds import DATASET, World
-from resources.landing import FsspecLandingArea, LandingError
+from resources.landing import FsspecLandingArea, LandingError, Listing
+
+MAX_RUNS = 8  # as it comes: `automation.max_runs`
 
 
-def tick(world: World, name: str) -> dg.SensorResult | dg.SkipReason:
-    """One evaluation; what it asks of the partitions is done, as the daemon does."""
-    with dg.build_sensor_context(instance=world.instance, resources=world.defs.resources) as context:
+def tick(world: World, name: str, cursors: dict[str, str | None] | None = None) -> dg.SensorResult | dg.SkipReason:
+    """One evaluation; what it asks of the partitions is done, as the daemon does. `cursors` are kept between ticks."""
+    cursors = {} if cursors is None else cursors
+    with dg.build_sensor_context(
+        instance=world.instance, resources=world.defs.resources, cursor=cursors.get(name)
+    ) as context:
         result = world.defs.get_sensor_def(name)(context)
+        cursors[name] = context.cursor
     for request in getattr(result, "dynamic_partitions_requests", None) or []:
         if isinstance(request, dg.AddDynamicPartitionsRequest):
             world.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
@@ -104,7 +110,7 @@ def test_an_unchanged_request_has_the_same_run_key_within_the_cool_down(
 ) -> None:
     """Dagster starts no second run for a run key: a stretch that fails is tried again after the cool-down."""
     keys = []
-    for now in (COOL_DOWN_S * 100, COOL_DOWN_S * 100 + COOL_DOWN_S - 1, COOL_DOWN_S * 101):
+    for now in (360_000, 363_599, 363_600):  # the cool-down is an hour
         monkeypatch.setattr("datashop_assets.automation.sensors.time.time", lambda now=now: now)
         keys.append(tick(scorable, "reconcile_sensor").run_requests[0].run_key)
     assert keys[0] == keys[1] != keys[2]
@@ -117,9 +123,7 @@ def test_an_unchanged_request_has_the_same_run_key_within_the_cool_down(
         pytest.param(dg.DagsterRunStatus.STARTED, id="under way"),
     ],
 )
-def test_work_that_is_under_way_is_not_asked_for_again(
-    scorable: World, status: dg.DagsterRunStatus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_that_is_under_way_is_not_asked_for_again(scorable: World, status: dg.DagsterRunStatus) -> None:
     (request,) = tick(scorable, "reconcile_sensor").run_requests
     run = scorable.instance.create_run_for_job(
         scorable.defs.resolve_job_def(request.job_name), tags=request.tags, status=status
@@ -127,8 +131,8 @@ def test_work_that_is_under_way_is_not_asked_for_again(
     assert isinstance(tick(scorable, "reconcile_sensor"), dg.SkipReason)
     scorable.instance.report_run_failed(run)
     skipped = tick(scorable, "reconcile_sensor")
-    assert "1 failed" in str(skipped.skip_message), "a failed stretch cools down first"
-    monkeypatch.setattr("datashop_assets.automation.runs.COOL_DOWN_S", 1e-3)
+    assert "failed 1 time" in str(skipped.skip_message), "a failed stretch cools down first"
+    scorable.change_project(automation={"cool_down_s": 1e-3})
     assert len(tick(scorable, "reconcile_sensor").run_requests) == 1
 
 
@@ -174,7 +178,7 @@ def test_what_a_person_has_under_way_is_not_asked_for_by_the_sensor(
     )
     result = tick(scorable, "reconcile_sensor")
     ranges = [tuple(r.tags[tag].split("|")[1] for tag in RANGE_TAGS) for r in getattr(result, "run_requests", [])]
-    assert ranges == asked
+    assert sorted(ranges) == asked
 
 
 def test_new_shards_do_not_wait_for_one_that_cannot_be_read(scorable: World) -> None:
@@ -225,14 +229,41 @@ def test_partitions_of_resting_shards_go_and_come_back_and_those_of_others_are_l
     assert world.shards == ["ghost-00000", "crawl-00000"]
 
 
-def test_a_landing_that_is_missing_fails_the_tick_by_name_once_the_others_are_registered(world: World) -> None:
+def test_a_landing_that_is_missing_is_an_error_by_name_and_the_looks_at_the_others_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     landing = {"dataset": DATASET, "url": "landing", "shard_bytes": 1, "settle_s": 0}
     world.change_project(landings=[{"dataset": "later", "url": "nowhere"}, landing])
     world.land("a", [1])
-    tick(world, "landing_sensor")
+    cursors: dict[str, str | None] = {}
+    tick(world, "landing_sensor", cursors)
     assert world.shards == ["crawl-00000"]
-    with pytest.raises(LandingError, match="landing 'later'"):
-        tick(world, "landing_sensor")
+    errors: list[str] = []
+    monkeypatch.setattr("logging.Logger.error", lambda _, text: errors.append(text))
+    for _ in range(2):
+        said = tick(world, "landing_sensor", cursors).skip_message
+        assert "1 are registered" in said
+        assert "landing 'later': there is nothing at " in said
+    assert len(errors) == 2
+    assert '"settled": "a.jsonl"' in cursors["landing_sensor"], "the tick's cursor holds what was looked at"
+    events = world.instance.fetch_materializations(dg.AssetKey("landing_files"), limit=9).records
+    assert len(events) == 1, "the fault is told of once, not at each tick"
+
+
+def test_a_fault_whose_words_are_others_at_each_look_is_told_of_once(world: World) -> None:
+    class Down(FsspecLandingArea):
+        looks = 0
+
+        def look(self, landing: Landing, after: str = "", most: int | None = None) -> Listing:
+            self.looks += 1
+            raise LandingError(f"landing 'crawl': <connection 0x{self.looks:x}> is closed")
+
+    world.overrides["landing"] = Down()
+    world.reload()
+    cursors: dict[str, str | None] = {}
+    for _ in range(3):
+        tick(world, "landing_sensor", cursors)
+    assert len(world.instance.fetch_materializations(dg.AssetKey("landing_files"), limit=9).records) == 1
 
 
 def test_files_that_nothing_reads_are_reported_once_and_again_when_that_changes(world: World) -> None:
@@ -253,7 +284,7 @@ def test_files_that_nothing_reads_are_reported_once_and_again_when_that_changes(
 
 def test_no_more_runs_are_outstanding_than_allowed(world: World) -> None:
     """Shards far apart are runs of their own; the rest waits."""
-    count = 5 * (RUNS_OUTSTANDING + 2)
+    count = 5 * (MAX_RUNS + 2)
     register(
         world.lake,
         [Shard(DATASET, f"crawl-{n:05d}", n, (CrawlFile(f"f{n}", 1, "x"),)) for n in range(count)],
@@ -262,8 +293,8 @@ def test_no_more_runs_are_outstanding_than_allowed(world: World) -> None:
     # Dagster knows shards in stretches only, five apart: what lies between them is of another dataset's time.
     keys = [f"crawl-{n:05d}" if n % 5 == 0 else f"unregistered-{n:05d}" for n in range(count)]
     world.instance.add_dynamic_partitions(str(SHARDS.name), keys)
-    assert len(world.stale()) == RUNS_OUTSTANDING + 2
-    assert len(tick(world, "reconcile_sensor").run_requests) == RUNS_OUTSTANDING
+    assert len(world.stale()) == MAX_RUNS + 2
+    assert len(tick(world, "reconcile_sensor").run_requests) == MAX_RUNS
 
 
 def test_a_changed_file_is_named_in_the_facts(world: World) -> None:
@@ -277,4 +308,46 @@ def test_a_changed_file_is_named_in_the_facts(world: World) -> None:
     assert "a.jsonl of crawl-00000 changed" in change
     file.unlink()
     found = register_new_shards(world.lake, world.graph.project, FsspecLandingArea().look, time.time(), {})
-    assert [str(c) for c in found.changes] == ["a.jsonl of crawl-00000 is gone"]
+    assert found.troubles["changed or vanished files"] == ["a.jsonl of crawl-00000 is gone"]
+
+
+def test_more_shards_than_one_tick_registers_come_in_order_at_the_next_ticks(world: World) -> None:
+    world.change_project(automation={"new_shards_per_tick": 2})
+    for number in range(5):
+        world.land(f"part-{number}", [number])
+    cursors: dict[str, str | None] = {}
+    seen = []
+    for _ in range(4):
+        tick(world, "landing_sensor", cursors)
+        world.reload()  # the daemon and the code server may restart in between
+        seen.append(len(world.shards))
+    assert seen == [2, 4, 5, 5]
+    assert [s.files[0].path for s in registered_shards(world.lake)] == [f"part-{n}.jsonl" for n in range(5)]
+    assert world.shards == [s.shard for s in registered_shards(world.lake)]
+
+
+def test_two_landings_share_the_shards_of_a_tick_and_keep_their_own_order(world: World) -> None:
+    landing = {"url": "landing", "shard_bytes": 1, "settle_s": 0}
+    (world.folder / "more").mkdir()
+    world.change_project(
+        landings=[landing | {"dataset": DATASET}, landing | {"dataset": "more", "url": "more"}],
+        automation={"new_shards_per_tick": 3},
+    )
+    for number in range(2):
+        world.land(f"part-{number}", [number])
+        world.land(f"more-{number}", [9 + number]).rename(world.folder / "more" / f"more-{number}.jsonl")
+    cursors: dict[str, str | None] = {}
+    tick(world, "landing_sensor", cursors)
+    assert world.shards == ["crawl-00000", "crawl-00001", "more-00000"]
+    tick(world, "landing_sensor", cursors)
+    assert world.shards[3:] == ["more-00001"]
+
+
+@pytest.mark.parametrize("cursor", [None, "", "0123456789abcdef", '{"told": "x", "landings": {}}'])
+def test_any_cursor_finds_what_is_there(world: World, cursor: str | None) -> None:
+    """Of a first tick, of an earlier release, of a reset: the registry counts, not the cursor."""
+    world.land("a", [1])
+    tick(world, "landing_sensor", {"landing_sensor": cursor})
+    world.land("b", [2])
+    tick(world, "landing_sensor", {"landing_sensor": cursor})
+    assert len(world.shards) == 2
