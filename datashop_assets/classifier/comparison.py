@@ -19,7 +19,7 @@ DECIDING = ("mae", "spearman")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The new classifier against `promoted`, the one in force, on `n` held-out rows that neither learnt from.
+    """The new classifier against `promoted`, the one in force then, on `n` held-out rows that neither learnt from.
 
     `gains` are paired differences of the metrics, above 0: the new one is better; null where not defined. Where they
     could not be compared, there are none, and the `reason` is said. `notes` tell what has to be known of it.
@@ -41,9 +41,9 @@ class Comparison:
     def words(self) -> str:
         """What it says, in a sentence."""
         if not self.gains:
-            return f"not compared with the classifier that was in force: {self.reason}"
+            return f"not compared with {self.promoted or 'the one in force'}: {self.reason}"
         said = [f"{name} {_judged(gain)}" for name, gain in self.gains.items()]
-        return f"against {self.promoted}, in force when it was trained, on {self.n} held-out rows: {'; '.join(said)}"
+        return f"against {self.promoted}, on {self.n} held-out rows of both: {'; '.join(said)}"
 
 
 def compare(
@@ -61,6 +61,11 @@ def compare(
 
 def not_compared(reason: str, promoted: str | None = None) -> Comparison:
     return Comparison(promoted, 0, {}, reason)
+
+
+def better_by(comparison: Comparison) -> dict[str, Estimate | None]:
+    """The paired differences under names for people."""
+    return {f"{name} better by": gain for name, gain in comparison.gains.items()}
 
 
 def _judged(gain: Estimate | None) -> str:

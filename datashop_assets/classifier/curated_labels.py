@@ -10,12 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.classifier.dataset import is_held_out
+from datashop_assets.classifier.dataset import is_held_out, validation_texts
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.curation.curate import curate
 from datashop_assets.curation.pool import RatedPool
 from datashop_assets.project import CurationSettings
 from datashop_assets.rating.lens import Lens
+
+RECIPE = 2  # part of a classifier's inputs: raise it when the same ratings would give other labels
 
 
 def with_curated_labels(
@@ -29,11 +31,16 @@ def with_curated_labels(
     """The labelled rows with `target`, the score to train on, and `weight`, how probably it is right; and what a person
     should know of the curation.
 
-    Held-out texts have no part in it, neither as ratings nor as neighbours: else a head would be measured on what its
-    labels were made of. Their target is null and their weight 1, as are those of rows without a score. Where too few
-    texts were rated for a curation, or it does harm, the target is the score, the weight 1, and the notes say so.
+    Held-out and validation texts have no part in it, neither as ratings nor as neighbours: else a head would be
+    measured, and chosen, on what its labels were made of. (Of several seeds the validation texts of the first are left
+    out, whose head is the one that is kept.) Their target is null and their weight 1, as are those of rows without a
+    score. Where too few texts were rated for a curation, or it does harm, the target is the score, the weight 1, and
+    the notes say so.
     """
-    used = np.array([not is_held_out(sha, recipe.held_out_share) for sha in labelled["text_sha"]], bool)
+    choosing = validation_texts(labelled, lens, recipe)
+    used = np.array(
+        [sha not in choosing and not is_held_out(sha, recipe.held_out_share) for sha in labelled["text_sha"]], bool
+    )
     used &= labelled["score"].cast(pl.Float64).is_finite().fill_null(False).to_numpy()
     chosen = labelled.filter(pl.Series(used))
     pool = RatedPool(

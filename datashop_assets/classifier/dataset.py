@@ -88,19 +88,16 @@ def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split
         .agg(pl.col("row").min(), pl.col("score", "target", "weight").cast(pl.Float64).mean())
         .sort("text_sha")
     )
-    held = np.array([is_held_out(sha, recipe.held_out_share) for sha in texts["text_sha"]], bool)
+    held, chosen = _sides(texts, lens, recipe)
     rows = texts["row"].to_numpy().astype(np.int64)
     scores = texts["score"].to_numpy().astype(np.float64)
     targets = texts["target"].to_numpy().astype(np.float64)
     weights = texts["weight"].to_numpy().astype(np.float64)
-    rest = np.flatnonzero(~held)
-    seed = recipe.seed if recipe.split_seed is None else recipe.split_seed
-    chosen = _stratified(int_scores(scores[rest], lens), recipe.validation_share, seed)
 
     def part(index: NDArray[np.int64]) -> Part:
         return Part(rows[index], scores[index], targets[index], weights[index])
 
-    train, validation, held_out = part(rest[~chosen]), part(rest[chosen]), part(np.flatnonzero(held))
+    train, validation, held_out = (part(np.flatnonzero(side)) for side in (~held & ~chosen, chosen, held))
     without_score = labelled["score"].null_count()
     counts = Counts(
         given=labelled.height,
@@ -112,6 +109,25 @@ def split(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> Split
     )
     _refuse_unusable(counts, train.targets, recipe)
     return Split(train, validation, held_out, counts)
+
+
+def validation_texts(labelled: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> frozenset[str]:
+    """The texts (text_sha) that `split` puts on the validation side, whatever their targets; none where a side would be
+    too small to split."""
+    texts = labelled.drop_nulls("score").group_by("text_sha").agg(pl.col("score").cast(pl.Float64).mean())
+    texts = texts.sort("text_sha")
+    _, chosen = _sides(texts, lens, recipe)
+    return frozenset(texts["text_sha"].filter(pl.Series(chosen)).to_list())
+
+
+def _sides(texts: pl.DataFrame, lens: Lens, recipe: ClassifierRecipe) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the texts [text_sha, score], in the order of their hashes, are held out, which are for validation."""
+    held = np.array([is_held_out(sha, recipe.held_out_share) for sha in texts["text_sha"]], bool)
+    chosen = np.zeros(texts.height, bool)
+    seed = recipe.seed if recipe.split_seed is None else recipe.split_seed
+    rest = texts["score"].to_numpy().astype(np.float64)[~held]
+    chosen[~held] = _stratified(int_scores(rest, lens), recipe.validation_share, seed)
+    return held, chosen
 
 
 def _stratified(strata: NDArray[np.int8], share: float, seed: int) -> NDArray[np.bool_]:

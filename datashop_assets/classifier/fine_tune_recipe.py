@@ -14,7 +14,7 @@ import polars as pl
 
 from datashop_assets.classifier.fine_tune import EXAMPLES, FineTuned, run_id
 from datashop_assets.classifier.recipes import Examples, Fit, Reads, Step
-from datashop_assets.classifier.sequence_classification import SequenceClassifier
+from datashop_assets.classifier.sequence_classification import SequenceClassifier, files_digest
 from datashop_assets.classifier.workbench import Workbench
 from datashop_assets.finished_settings import SequenceClassificationSettings
 from datashop_assets.rating.lens import Lens
@@ -58,6 +58,17 @@ class FineTuneRecipe:
         }
         done = FineTuned.from_report(self.bench.launch(WORKER, extras))
         return Fit(scorer_in(folder / "model", self.settings.max_tokens), _chosen(done), _steps(done))
+
+
+def base_content(settings: object, bench: Workbench | None) -> list[str]:
+    """The content of what a recipe with these settings starts from: a digest of the base model's files, whatever name
+    leads to them; nothing for all other recipes. Raises what finding the model's files does, and ValueError as `fit`.
+    """
+    if not isinstance(settings, FineTuneSettings):
+        return []
+    if bench is None:
+        raise ValueError("a fine-tune starts from a model's files; give a Workbench")
+    return [files_digest(bench.files.folder(settings.model, settings.revision))]
 
 
 def scorer_in(model: Path, max_tokens: int) -> SequenceClassifier:

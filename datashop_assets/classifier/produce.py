@@ -15,9 +15,11 @@ from typing import Any, Protocol
 import polars as pl
 
 from datashop_assets.classifier.confident_errors import errors_markdown, load_errors
+from datashop_assets.classifier.curated_labels import RECIPE as LABELS_RECIPE
 from datashop_assets.classifier.curated_labels import with_curated_labels
 from datashop_assets.classifier.documents_seen import texts_for
 from datashop_assets.classifier.export import export
+from datashop_assets.classifier.fine_tune_recipe import base_content
 from datashop_assets.classifier.known_recipes import recipe_of
 from datashop_assets.classifier.other_lenses import OtherLens, learnable
 from datashop_assets.classifier.quality import measure_quality
@@ -31,12 +33,12 @@ from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.curation.produce import RECIPE as CURATION_RECIPE
 from datashop_assets.embedding.inputs import MissingUpstreamError, vectors_for
 from datashop_assets.encoder_settings import EncoderSettings
-from datashop_assets.lineage import inputs_version
+from datashop_assets.lineage import content_id, inputs_version
 from datashop_assets.project import CurationSettings
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.quality import annotation_versions, labelled
 from datashop_assets.recipe_presets import deviations
-from datashop_assets.records import DOCUMENTS
+from datashop_assets.records import DOCUMENTS, FILTERED
 from datashop_assets.seams import Lake, ModelStore
 
 HELD_OUT_FILE = "held_out.parquet"
@@ -85,6 +87,19 @@ def training_rows(lake: Lake, lens: Lens, rater: str, active: Collection[str]) -
     return rows, shards
 
 
+def inside_population(lake: Lake, population: str | None, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The judgements of documents that the population keeps, and what names the others among a classifier's inputs:
+    nothing where none is left out. A shard that the population says nothing of is not left out.
+    """
+    if population is None:
+        return rows, []
+    filtered = lake.scan(FILTERED.of(population), {"shard": rows["shard"].unique().to_list()})
+    dropped = filtered.filter(~pl.col("kept")).select("shard", "id").collect()
+    inside = rows.join(dropped, on=["shard", "id"], how="anti", maintain_order="left")
+    gone = rows.join(dropped, on=["shard", "id"], how="semi").select("shard", "id").sort("shard", "id")
+    return inside, [content_id("left the population", gone.rows())] if gone.height else []
+
+
 def produce_classifier(
     lake: Lake,
     models: ModelStore,
@@ -97,22 +112,26 @@ def produce_classifier(
     curation: CurationSettings = CurationSettings(),
     bench: Workbench | None = None,
     others: Sequence[tuple[Lens, str]] = (),
+    population: str | None = None,
 ) -> ProducedClassifier:
     """Train on all judgements of the rater through the lens in the `active` shards, store, record; or return what is
     there. `curation` says how they are corrected where the recipe asks for curated labels; `bench` is where a
-    fine-tune runs; `others` are the lenses that the recipe learns from beside this one, each with the id of its rater.
+    fine-tune runs; `others` are the lenses that the recipe learns from beside this one, each with the id of its rater;
+    `population` is the lens whose kept documents alone count, where there is one.
     A classifier that reads texts is not of the encoder: another one asks for no other classifier.
 
     Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
     """
-    rows, versions = training_rows(lake, lens, rater, active)
+    rated, versions = training_rows(lake, lens, rater, active)
+    rows, left = inside_population(lake, population, rated)
     reads_texts = recipe_of(recipe.model).reads == "texts"
     read = TEXT_ENCODER if reads_texts else encoder.id
     also = [OtherLens(other, by, *training_rows(lake, other, by, active)) for other, by in others]
     # Labels are curated by the vectors of the encoder, also for a classifier that reads texts.
-    curated = [curation.version, CURATION_RECIPE, encoder.id] if recipe.labels == "curated" else []
+    curated = [curation.version, CURATION_RECIPE, encoder.id, LABELS_RECIPE] if recipe.labels == "curated" else []
+    base = base_content(recipe.model, bench)
     inputs = inputs_version(
-        versions, read, recipe.version, lens.version, rater, *curated, *(other.identity for other in also)
+        versions, read, recipe.version, lens.version, rater, *curated, *base, *left, *(each.identity for each in also)
     )
     known = trained(lake, lens.name)
     for record in reversed(known):
@@ -128,6 +147,8 @@ def produce_classifier(
             errors = load_errors(folder)
             return ProducedClassifier(record, Report.from_json(record.metrics), held_out, errors, reused=True)
     notes = deviations(recipe.preset, encoder.settings)
+    if left:
+        notes += (f"{rated.height - rows.height} ratings of documents that {population} no longer keeps are not used",)
     if recipe.labels == "curated":
         vectors = vectors_for(lake, encoder.id, rows)
         rows, about_labels = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)

@@ -6,6 +6,7 @@ What belongs here: which figures are drawn, and what is marked in them. What doe
 
 import polars as pl
 
+from datashop_assets.classifier.dataset import Counts
 from datashop_assets.classifier.report import Quality, Report
 from datashop_assets.classifier.report_sections import CALIBRATION, KINDS, LABELS, THRESHOLDS, sections, shown
 from datashop_assets.classifier.thresholds import at_threshold, keeping
@@ -34,6 +35,18 @@ def pictures(report: Report, held_out: pl.DataFrame, cutoff: CutoffPolicy) -> di
         CALIBRATION: reliability(report.reliability, report.low, report.high),
     }
     return drawn if report.quality is None else drawn | _of_quality(report, report.quality, cutoff)
+
+
+def label_funnel(counts: Counts, documents: int) -> dict[str, int]:
+    """From the documents of the corpus to the rows that a classifier was fitted on; the others measure it."""
+    valid = counts.given - counts.without_score
+    return {
+        "documents": documents,
+        "sampled and rated": counts.given,
+        "with a valid score": valid,
+        "distinct texts": valid - counts.repeats,
+        "trained on": counts.train,
+    }
 
 
 def marks(quality: Quality, cutoff: CutoffPolicy) -> dict[str, float]:

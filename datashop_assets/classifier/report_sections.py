@@ -9,7 +9,7 @@ import polars as pl
 
 from datashop_assets import markdown
 from datashop_assets.classifier.ceiling import Ceiling
-from datashop_assets.classifier.comparison import Comparison
+from datashop_assets.classifier.comparison import Comparison, better_by
 from datashop_assets.classifier.learning_curve import LearningCurve
 from datashop_assets.classifier.recalibration import CALIBRATION_FILE, Reliability
 from datashop_assets.classifier.report import Quality
@@ -100,9 +100,7 @@ def _comparison(comparison: Comparison) -> str:
     words = comparison.words
     return _paragraphs(
         words[0].upper() + words[1:] + ".",
-        markdown.figures_table({f"{name} better by": gain for name, gain in comparison.gains.items()})
-        if comparison.gains
-        else "",
+        markdown.figures_table(better_by(comparison)) if comparison.gains else "",
         _points(comparison.notes),
     )
 

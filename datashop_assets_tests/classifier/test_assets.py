@@ -88,11 +88,11 @@ def test_promoting_it_by_hand_is_refused_unless_a_person_says_who_and_why(rated:
     rated.run(JOB, "teaching", fails=True)
     message = failure_of(rated.promote("teaching"))
     assert "failed its checks" in message
-    assert "override_by" in message
-    assert "note" in message
-    assert not rated.promote("teaching", override_by="ada").success, "a name without a reason does not do"
+    assert "`override: true`, `by` (who) and `note` (why)" in message
+    for config in ({"override": True, "by": "ada"}, {"by": "ada", "note": "for a drill"}):
+        assert not rated.promote("teaching", **config).success
     assert rated.read(PROMOTIONS).is_empty()
-    assert rated.promote("teaching", override_by="ada", note="for a drill").success
+    assert rated.promote("teaching", override=True, by="ada", note="for a drill").success
     (promotion,) = rated.read(PROMOTIONS).to_dicts()
     assert (promotion["by"], promotion["note"], promotion["override"]) == ("ada", "for a drill", True)
 

@@ -26,7 +26,7 @@ def test_better_worse_or_no_difference_shown(mine, theirs, worse: bool, word: st
     compared = compare("in-force", LABELS, mine, theirs, lens(), 300, 0)
     assert compared.is_worse is worse
     assert word in compared.words
-    assert "on 300 held-out rows" in compared.words
+    assert "against in-force, on 300 held-out rows of both: " in compared.words
 
 
 def test_a_constant_error_is_worse_although_the_order_is_the_same() -> None:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from datashop_assets.classifier.curated_labels import with_curated_labels
-from datashop_assets.classifier.dataset import is_held_out
+from datashop_assets.classifier.dataset import is_held_out, split
 from datashop_assets.classifier.train import train
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.project import CurationSettings, ProjectError
@@ -35,23 +35,39 @@ def curated(rows: pl.DataFrame, vectors: np.ndarray) -> tuple[pl.DataFrame, tupl
     return with_curated_labels(rows, vectors, LENS, CURATED, CurationSettings(), "enc")
 
 
+def measured_on(rows: pl.DataFrame) -> np.ndarray:
+    """Which rows the head is measured or chosen on."""
+    sides = split(rows, LENS, CURATED)
+    apart = np.zeros(rows.height, bool)
+    apart[np.concatenate([sides.held_out.rows, sides.validation.rows])] = True
+    return apart
+
+
 def test_labels_to_train_on_are_nearer_to_the_truth_and_the_held_out_ones_are_as_rated(noisy) -> None:
     vectors, true, rows = noisy
     made, notes = curated(rows, vectors)
-    held = np.array([is_held_out(sha, CURATED.held_out_share) for sha in rows["text_sha"]])
-    assert made["target"].null_count() == held.sum()
+    learnt = ~measured_on(rows)
+    assert made["target"].null_count() == (~learnt).sum()
     target = made["target"].to_numpy()
-    assert np.mean(target[~held] == true[~held]) > np.mean(rows["score"].to_numpy()[~held] == true[~held]) + 0.2
+    assert np.mean(target[learnt] == true[learnt]) > np.mean(rows["score"].to_numpy()[learnt] == true[learnt]) + 0.2
     assert made["score"].equals(rows["score"])
     assert "labels to train on were changed" in notes[-1]
 
 
-def test_held_out_ratings_have_no_part_in_the_labels(noisy) -> None:
+@pytest.mark.parametrize("side", ["held out", "validation"])
+def test_ratings_that_a_head_is_measured_or_chosen_on_have_no_part_in_the_labels(noisy, side: str) -> None:
+    """Two of them change places, so that the split of the rows stays as it is."""
     vectors, _, rows = noisy
     held = np.array([is_held_out(sha, CURATED.held_out_share) for sha in rows["text_sha"]])
-    others = np.where(held, (rows["score"].to_numpy() + 1) % LEVELS, rows["score"].to_numpy())
+    scores = rows["score"].to_numpy().copy()
+    if side == "held out":
+        scores[held] = (scores[held] + 1) % LEVELS
+        vectors_after = vectors
+    else:  # their vectors: to be a neighbour is to have a part
+        vectors_after = vectors.copy()
+        vectors_after[measured_on(rows) & ~held] *= -1
     first, _ = curated(rows, vectors)
-    second, _ = curated(rows.with_columns(score=pl.Series(others)), vectors)
+    second, _ = curated(rows.with_columns(score=pl.Series(scores)), vectors_after)
     assert first["target"].equals(second["target"])
     assert first["weight"].equals(second["weight"])
 
