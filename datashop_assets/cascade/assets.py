@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import CPU, OWNERS, lineage_of, plain_failures, table_metadata
+from datashop_assets.asset_metadata import CPU, OWNERS, explained, lineage_of, plain_failures, table_metadata
 from datashop_assets.cascade.produce import produce_cascade
 from datashop_assets.corpus.registry import active_shards
 from datashop_assets.graph import Graph
@@ -25,9 +25,11 @@ def cascade_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         kinds={"scikitlearn", "deltalake"},
         metadata=table_metadata(CASCADES),
         tags=CPU,
-        description=(
+        description=explained(
             "A cheap stage that spares the encoder documents surely below the cut-off: learnt from the classifier's "
-            "own scores and calibrated to a promised recall. `scores` uses it for shards without embeddings."
+            "own scores and calibrated to a promised recall. `scores` uses it for shards without embeddings.",
+            costs="training a cheap model on the CPU, on a sample",
+            by_hand="after a promotion, before a crawl that is to be spared the encoder",
         ),
     )
     @plain_failures

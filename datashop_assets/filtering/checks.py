@@ -1,20 +1,17 @@
 """Checks of the filtering stage."""
 
-from pathlib import Path
-
 import dagster as dg
 import polars as pl
 
-from datashop_assets.asset_metadata import table
+from datashop_assets.asset_metadata import differing
 from datashop_assets.corpus.quality import incomplete_cells
 from datashop_assets.filtering.overview import cutoff_problems
-from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.release import verify_release
 from datashop_assets.filtering.state import require_cutoff
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import lens_partitions
 from datashop_assets.records import FILTERED, RELEASES
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Exports, Lake
 
 
 def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
@@ -27,7 +24,7 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         wrong = {lens: incomplete_cells(lake, FILTERED.of(lens)) for lens in graph.score_lenses}
         return dg.AssetCheckResult(
             passed=all(frame.is_empty() for frame in wrong.values()),
-            metadata={f"shards that differ: {lens}": table(frame) for lens, frame in wrong.items()},
+            metadata=differing(wrong),
         )
 
     @dg.asset_check(
@@ -52,16 +49,16 @@ def filtering_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         description="Every file of the newest release has the checksum that its manifest names.",
     )
     def checksums_hold(
-        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], releases: dg.ResourceParam[Path]
+        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], releases: dg.ResourceParam[Exports]
     ) -> dg.AssetCheckResult:
         rows = lake.scan(RELEASES).filter(pl.col("lens") == context.partition_key).sort("created_at").collect()
         if rows.is_empty():
             return dg.AssetCheckResult(passed=False, metadata={"problems": "there is no release yet"})
-        folder = release_folder(releases, rows["uri"][-1])
-        problems = verify_release(folder)
+        name = rows["uri"][-1]
+        problems = releases.faults(name) or verify_release(releases.folder(name))
+        place = dg.MetadataValue.path(releases.place(name))
         return dg.AssetCheckResult(
-            passed=not problems,
-            metadata={"release": dg.MetadataValue.path(folder), "problems": "; ".join(problems) or "none"},
+            passed=not problems, metadata={"release": place, "problems": "; ".join(problems) or "none"}
         )
 
     return [cutoff_divides_the_corpus, every_document_has_a_verdict, checksums_hold]

@@ -4,16 +4,20 @@ What belongs here: tables and numbers out of a decision. What does not: deciding
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.deduplication.tables import Rejection
 from datashop_assets.filter_settings import Quotas
 from datashop_assets.filtering.cutoff import CutoffRecord, Reason, bounds_of
 from datashop_assets.filtering.decide import Corpus, Decision
+from datashop_assets.records import FILTERED
 from datashop_assets.scoring.sketch import merge
+from datashop_assets.seams import Lake
 
 # A histogram of so many equally spaced order statistics looks like one of all of them.
 SHOWN_SCORES = 20_000
@@ -102,3 +106,37 @@ def drawn_bounds(record: CutoffRecord) -> dict[str, float]:
     if len(record.lower_by_source) <= SHOWN_BOUNDS:
         bounds |= record.lower_by_source
     return {name: bound for name, bound in bounds.items() if bound is not None and np.isfinite(bound)}
+
+
+def funnel_steps(verdicts: pl.DataFrame) -> dict[str, int]:
+    """How many documents are left after each step of the filter, in its order, from rows [verdict, documents]; steps
+    that drop none are left out, but for the first and the last."""
+    counts = dict(verdicts.select("verdict", "documents").iter_rows())
+    shown, left = {"documents": sum(counts.values())}, sum(counts.values())
+    steps: dict[str, list[Reason] | list[Rejection]] = {
+        "not of the annotation pool": [Reason.ANNOTATION_POOL_ONLY],
+        "no copy, no evaluation item": list(Rejection),
+        "in the population": [Reason.NOT_IN_POPULATION],
+        "with all scores": [Reason.UNSCORED],
+        "fulfil the condition": [Reason.CONDITION],
+    }
+    for name, reasons in steps.items():
+        if lost := sum(counts.get(reason.value, 0) for reason in reasons):
+            left -= lost
+            shown[name] = left
+    return shown | {"kept": counts.get(Reason.KEPT.value, 0)}
+
+
+def verdicts_in_table(lake: Lake, lens: str, shards: Sequence[str], version: int) -> pl.DataFrame:
+    """Rows [verdict, documents] of the shards' filtered documents as the table had them at a version, the most
+    documents first; one column is read."""
+    rows = lake.scan(FILTERED.of(lens), {"shard": shards}, version).group_by(verdict="reason")
+    counts = rows.agg(documents=pl.len().cast(pl.Int64)).collect(engine="streaming")
+    return counts.sort("documents", "verdict", descending=[True, False])
+
+
+def source_tables(manifest: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+    """Table to (asset that writes it, version that was read) of a release, from its manifest."""
+    assets = {"cutoffs": "cutoff", "attribute_scores": "attributes", "exact_scores": "filtered_documents"}
+    families = {name: name.split("/")[0] for name in manifest["tables"]}
+    return {name: (assets.get(family, family), manifest["tables"][name]) for name, family in families.items()}

@@ -18,8 +18,10 @@ from datashop_assets.classifier.registry import find_classifier
 from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.registry import active_shards
 from datashop_assets.deduplication.inputs import rejection_versions, removed_spans
+from datashop_assets.filtering.current import outdated_inputs, tables_read
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.facts import ReleaseFacts
+from datashop_assets.filtering.overview import verdicts_in_table
 from datashop_assets.filtering.release import FORMAT, ReleaseError, first_rows, write_release
 from datashop_assets.filtering.spans import without_spans
 from datashop_assets.filtering.state import require_cutoff, wanted_filtered
@@ -27,26 +29,33 @@ from datashop_assets.filtering.texts import KeptTexts
 from datashop_assets.lineage import inputs_version
 from datashop_assets.project import Project
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import CUTOFFS, DOCUMENTS, FILTERED, RELEASES, SCORES, Cell
+from datashop_assets.records import DOCUMENTS, FILTERED, RELEASES, Cell, TableSpec
 from datashop_assets.release_settings import ReleaseSettings
-from datashop_assets.seams import Lake, Tokenizers
+from datashop_assets.seams import Exports, Lake, Tokenizers
 from datashop_assets.tokens import TextTokenizer
 
 SAMPLE_ROWS = 5
+BEST_FIRST = 2  # part of a sorted release's id: raise it when the same rows would be written in other row groups
 LOOKS = 5  # at tables that other runs may be writing
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release as it stands. `sources` has a row a source, `licenses` one a licence; `sample` a few documents."""
+    """A release as it stands. `sources` has a row a source, `licenses` one a licence; `sample` a few documents.
+
+    `directory` is its local folder, `place` where people find it. `verdicts` has a row [verdict, documents] for each
+    verdict on the documents of the release's shards, kept or not.
+    """
 
     release: str
     directory: Path
+    place: str
     documents: int
     bytes: int
     sources: pl.DataFrame
     licenses: pl.DataFrame
     without_license: int
+    verdicts: pl.DataFrame
     sample: pl.DataFrame
     reused: bool
 
@@ -65,16 +74,12 @@ def filtered_corpus(lake: Lake, lens: str, project: Project) -> FilteredCorpus:
 
     Raises ReleaseError where it is not wholly filtered by that cut-off, or where runs keep changing it.
     """
-    tables = (DOCUMENTS, SCORES.of(lens), FILTERED.of(lens), CUTOFFS)
-
-    def moment() -> dict[str, int]:
-        return {table.name: lake.version(table) or 0 for table in tables}
-
     for _ in range(LOOKS):
-        before = moment()
+        tables = tables_read(lake, require_cutoff(lake, lens), project)
+        before = _moment(lake, tables)
         cutoff = require_cutoff(lake, lens)
         cells = filtered_cells(lake, cutoff, project)
-        if moment() == before:
+        if _moment(lake, tables_read(lake, cutoff, project)) == before:
             return FilteredCorpus(cutoff, cells, before)
     raise ReleaseError(
         f"lens {lens!r}: other runs keep writing {', '.join(table.name for table in tables)}; materialize this again "
@@ -82,10 +87,16 @@ def filtered_corpus(lake: Lake, lens: str, project: Project) -> FilteredCorpus:
     )
 
 
+def _moment(lake: Lake, tables: Sequence[TableSpec]) -> dict[str, int]:
+    """The version of each table; 0 where nothing was ever written."""
+    return {table.name: lake.version(table) or 0 for table in tables}
+
+
 def filtered_cells(lake: Lake, cutoff: CutoffRecord, project: Project) -> dict[Cell, str]:
     """Every active shard's filtered cell with its version, all of them by this cut-off.
 
-    Raises ReleaseError naming the shards that are not filtered, or by an older cut-off or older documents.
+    Raises ReleaseError naming the shards that are not filtered, or by an older cut-off, and those whose documents were
+    parsed anew since what the filter reads of them was made.
     """
     active = {shard.shard for shard in active_shards(lake, project)}
     cells = [Cell(shard, cutoff.lens) for shard in lake.cells(DOCUMENTS)["shard"] if shard in active]
@@ -98,13 +109,21 @@ def filtered_cells(lake: Lake, cutoff: CutoffRecord, project: Project) -> dict[C
             f"yet ({', '.join(stale[:5])}); materialize `filtered_documents` for them first. A release never mixes "
             "cut-offs."
         )
+    outdated = outdated_inputs(lake, cutoff, project, [cell.shard for cell in cells])
+    if outdated:
+        shards = sorted({shard for stale in outdated.values() for shard in stale})
+        raise ReleaseError(
+            f"lens {cutoff.lens!r}: the documents of {len(shards)} of {len(cells)} shards were parsed anew since they "
+            f"were scored ({', '.join(shards[:5])}); materialize {', '.join(outdated)} and then `filtered_documents` "
+            "for them first. A release never mixes documents with the scores of what they were."
+        )
     return wanted
 
 
 def produce_release(
-    lake: Lake, lens: Lens, project: Project, releases: Path, tokenizers: Tokenizers, lineage: Mapping[str, Any]
+    lake: Lake, lens: Lens, project: Project, releases: Exports, tokenizers: Tokenizers, lineage: Mapping[str, Any]
 ) -> Release:
-    """Write the lens's release into a folder below `releases` and record it; or return the one that is there.
+    """Write the lens's release, put it where releases are and record it; or return the one that is there.
 
     The tables are read at the versions that they have now, which the manifest names. `tokenizers` is asked only where
     the project file asks for token files. Raises ReleaseError.
@@ -122,6 +141,7 @@ def produce_release(
         settings.version,
         tokenizer.id if tokenizer else None,
         removals,
+        *([BEST_FIRST] if settings.sort_by_score == "within_files" else []),
     )
     classifier = find_classifier(lake, lens.name, cutoff.classifier)
     rater = classifier.rater or "not recorded"
@@ -138,7 +158,9 @@ def produce_release(
     texts: Iterable[pl.DataFrame] = KeptTexts(lake, cutoff, shards, versions, settings.row_group_rows)
     if removals:
         texts = _cut(lake, project, texts, removals)
-    info = write_release(releases / lens.name / release, texts, facts, tokenizer)
+    name = f"{lens.name}/{release}"
+    info = write_release(releases.folder(name), texts, facts, tokenizer)
+    releases.publish(name)
     known = lake.scan(RELEASES).filter(pl.col("release") == release).collect()
     if known.is_empty():
         row = {
@@ -146,7 +168,7 @@ def produce_release(
             "release": release,
             "cutoff": cutoff.cutoff,
             "classifier": cutoff.classifier,
-            "uri": f"{lens.name}/{release}",
+            "uri": name,
             "documents": info.documents,
             "bytes": info.bytes,
             "inputs_version": release,
@@ -157,20 +179,16 @@ def produce_release(
     return Release(
         release,
         info.directory,
+        releases.place(name),
         info.documents,
         info.bytes,
         pl.DataFrame(sorted(info.sources.items()), schema=["source", "documents"], orient="row"),
         _by_license(info.licenses),
         info.licenses.get(None, 0),
+        verdicts_in_table(lake, lens.name, shards, versions[FILTERED.of(lens.name).name]),
         first_rows(info.directory, SAMPLE_ROWS),
         info.reused and not known.is_empty(),
     )
-
-
-def release_folder(releases: Path, uri: str) -> Path:
-    """Where a release of the table lies; a full path of before `releases` was moved leads to where it is now."""
-    folder = releases / uri
-    return folder if folder.exists() else releases.joinpath(*Path(uri).parts[-2:])
 
 
 def _by_license(counts: Mapping[str | None, int]) -> pl.DataFrame:

@@ -105,7 +105,7 @@ def write_release(
 def verify_release(directory: Path) -> list[str]:
     """What is wrong with a release, each fault naming its file; empty when every byte is as it was written."""
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_manifest(directory)
         lines = (directory / SUMS).read_text(encoding="utf-8").splitlines()
         expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
         listed = {file["path"]: file["sha256"] for file in manifest["files"]}
@@ -123,6 +123,12 @@ def verify_release(directory: Path) -> list[str]:
     return problems
 
 
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """What a release says of itself."""
+    manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    return manifest
+
+
 def first_rows(directory: Path, rows: int) -> pl.DataFrame:
     """The first rows of a release in its first file, with the columns of `COLUMNS`; none where it has only tokens."""
     if data := sorted((directory / FOLDERS["parquet"]).glob("*.parquet")):
@@ -136,7 +142,7 @@ def first_rows(directory: Path, rows: int) -> pl.DataFrame:
 def _standing(directory: Path, release: str) -> ReleaseInfo:
     if problems := verify_release(directory):
         raise ReleaseError(f"release folder {directory} is damaged: {'; '.join(problems)}. Remove it and run again.")
-    manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_manifest(directory)
     if manifest["release"] != release:
         raise ReleaseError(f"{directory} holds release {manifest['release']}, not {release}; give each its own folder")
     return _info(directory, manifest, reused=True)

@@ -68,7 +68,8 @@ def sketched(lake: Lake, ranking: Ranking, project: Project) -> Sketched:
 
 def sketches_target(ranking: Ranking) -> Target:
     """Where the summaries of a ranking stand."""
-    return Target(SCORE_SKETCHES.of(ranking.lens), lambda cell: {"shard": cell.shard, "ranking": ranking.id})
+    name = ranking.id
+    return Target(SCORE_SKETCHES.of(ranking.lens), lambda cell: {"shard": cell.shard, "ranking": name})
 
 
 def update_sketches(lake: Lake, ranking: Ranking, project: Project, lineage: Mapping[str, Any]) -> int:

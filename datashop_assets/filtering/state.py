@@ -18,6 +18,8 @@ from datashop_assets.corpus.registry import active_shards, shards_by_key
 from datashop_assets.deduplication.inputs import answered, judging_tables
 from datashop_assets.embedding.inputs import MissingUpstreamError
 from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.estimates import cut_among_estimates
+from datashop_assets.filtering.exact_decisions import exactly_filtered
 from datashop_assets.filtering.rule import Ranking, Rule
 from datashop_assets.lineage import content_id, filtered_version
 from datashop_assets.project import Project
@@ -32,8 +34,8 @@ Missing = dict[Cell, Exception]
 
 def current_cutoff(lake: Lake, lens: str) -> CutoffRecord | None:
     """The lens's newest cut-off record."""
-    rows = lake.scan(CUTOFFS).filter(pl.col("lens") == lens).sort("created_at").collect()
-    return CutoffRecord.from_row(rows.to_dicts()[-1]) if rows.height else None
+    rows = lake.scan(CUTOFFS).filter(pl.col("lens") == lens).sort("created_at").tail(1).collect()
+    return CutoffRecord.from_row(rows.row(0, named=True)) if rows.height else None
 
 
 def require_cutoff(lake: Lake, lens: str) -> CutoffRecord:
@@ -114,12 +116,16 @@ def population_versions(lake: Lake, population: str, project: Project, cells: Se
 def filtered_versions(
     lake: Lake, cutoff: CutoffRecord, project: Project, cells: Sequence[Cell]
 ) -> tuple[Versions, Missing]:
-    """The filtered version of each cell, from its inputs as they are now; errors as of `ranking_versions`."""
+    """The filtered version of each cell, from its inputs as they are now; errors as of `ranking_versions`, and for the
+    cells whose scores are estimates that this cut-off reaches among."""
     shards = shards_by_key(lake)
     made, missing = ranking_versions(lake, cutoff.ranking, project, cells)
-    return {
+    among = cut_among_estimates(lake, cutoff, list(made))
+    made, missing = {cell: version for cell, version in made.items() if cell not in among}, missing | among
+    wanted = {
         cell: filtered_version(version, cutoff.cutoff, shards[cell.shard].pool_only) for cell, version in made.items()
-    }, missing
+    }
+    return exactly_filtered(lake, cutoff, project, wanted) if wanted else wanted, missing
 
 
 def wanted_filtered(lake: Lake, cutoff: CutoffRecord, project: Project, cells: Sequence[Cell]) -> Versions:

@@ -32,3 +32,19 @@ SCORE_SKETCHES = TableSpec(
         "version": "the version of what the shard's documents are ranked by, as of `filtered_documents`",
     },
 )
+
+# How much of the corpus `cutoff` has last looked at: the sensor asks for another look where that has changed.
+CUTOFF_LOOKS = TableSpec(
+    "cutoff_looks",
+    {
+        "lens": pl.String,
+        "cutoff": pl.String,
+        "documents": pl.Int64,
+        "looked_at": pl.Datetime("us", "UTC"),
+    },
+    key="cutoff",
+    notes={
+        "cutoff": "the record that was in force after the look, whether it was made then or stood",
+        "documents": "scored documents of the shards that the look was over",
+    },
+)

@@ -9,8 +9,8 @@ from datashop_assets.asset_metadata import (
     CPU,
     OWNERS,
     RETRY,
+    explained,
     lineage_of,
-    picture,
     plain_failures,
     reported,
     table_metadata,
@@ -18,7 +18,6 @@ from datashop_assets.asset_metadata import (
 from datashop_assets.graph import Graph
 from datashop_assets.lineage import SCORING_RECIPE
 from datashop_assets.partitions import RANGES, cells_by_lens, grid_partitions
-from datashop_assets.plots import histogram
 from datashop_assets.records import SCORES
 from datashop_assets.scoring.by_cascade import left_to_cascade, load_in_force, score_cells_by_cascade
 from datashop_assets.scoring.produce import score_cells
@@ -40,10 +39,12 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         metadata=table_metadata(SCORES),
         tags=CPU,
         retry_policy=RETRY,
-        description=(
+        description=explained(
             "The promoted classifier's score of every document: a matrix product over the stored embeddings, no text "
             "is read; or, of a classifier that reads texts (fastText, a fine-tuned encoder), a run of it over them. "
-            "Scores of earlier classifiers stay, so that a roll-back costs nothing."
+            "Scores of earlier classifiers stay, so that a roll-back costs nothing.",
+            costs="of a head on embeddings, a matrix product a shard; of a classifier of texts, a pass over them all",
+            by_hand="hardly ever: the reconcile sensor follows every promotion and every new shard",
         ),
     )
     @plain_failures
@@ -55,7 +56,7 @@ def scoring_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         staging: dg.ResourceParam[Staging],
     ) -> None:
         def shown(rows: pl.DataFrame) -> dict[str, Any]:
-            return {"mean score": rows["score"].mean(), "scores": picture(histogram(rows["score"]), "scores")}
+            return {"mean score": rows["score"].mean()}
 
         with reported(context) as take:
             for name, cells in cells_by_lens(context).items():

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from datashop_assets.asset_metadata import table
+from datashop_assets.asset_metadata import differing
 from datashop_assets.classifier.registry import promoted
 from datashop_assets.corpus.quality import incomplete_cells
 from datashop_assets.graph import Graph
@@ -25,7 +25,7 @@ def scoring_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         }
         return dg.AssetCheckResult(
             passed=bool(wrong) and all(frame.is_empty() for frame in wrong.values()),
-            metadata={f"shards that differ: {lens}": table(frame) for lens, frame in wrong.items()},
+            metadata=differing(wrong),
         )
 
     return [every_document_is_scored]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 class ErrorBound:
     """How far a reduced precision moves scores: `error` at most, in the scores' own unit.
 
-    With 95 % confidence at most a share `exceeded` of all documents is beyond it; `documents` were compared.
+    With 95 % confidence at most a share `exceeded` of documents like those that were compared, `documents` of them, is
+    beyond it: of a crawl unlike them nothing is known.
     """
 
     error: float
@@ -31,8 +32,8 @@ def error_bound(exact: NDArray[np.floating], reduced: NDArray[np.floating], marg
     """The bound from documents scored both ways: `margin` times the largest difference, in float64.
 
     Of n documents drawn at random none exceeds the largest difference, so that with 95 % confidence at most
-    1 - 0.05^(1/n) of all do (Clopper and Pearson, Biometrika 1934); the margin only lowers that. Raises ValueError
-    where there are no documents, the lengths differ or a score is not finite.
+    1 - 0.05^(1/n) of those that they were drawn from do (Clopper and Pearson, Biometrika 1934); the margin only lowers
+    that. Raises ValueError where there are no documents, the lengths differ or a score is not finite.
     """
     if len(exact) != len(reduced) or len(exact) == 0:
         raise ValueError(f"{len(exact)} exact and {len(reduced)} reduced scores; give the same documents, at least one")
@@ -43,10 +44,11 @@ def error_bound(exact: NDArray[np.floating], reduced: NDArray[np.floating], marg
     return ErrorBound(float(margin * difference.max()), len(exact), exceeded)
 
 
-def near_cutoff(reduced: NDArray[np.floating], cutoff: float, error: float) -> NDArray[np.int64]:
+def near_cutoff(reduced: NDArray[np.floating], cutoff: float | NDArray[np.floating], error: float) -> NDArray[np.int64]:
     """The rows whose reduced score is within `error` of the cut-off, ascending: to be encoded again exactly.
 
-    A score that is not finite decides nothing, so its row is among them. Raises ValueError where `error` is negative.
+    The cut-off is one for all, or of shape [documents] one for each. A score that is not finite decides nothing, so its
+    row is among them. Raises ValueError where `error` is negative.
     """
     if not error >= 0:
         raise ValueError(f"an error bound of {error} is none; measure it with error_bound")

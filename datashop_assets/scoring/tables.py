@@ -125,3 +125,56 @@ CASCADE_AUDITS = TableSpec(
         "version": "of the shard's scores",
     },
 )
+
+# Documents encoded both in a reduced precision and exactly: how far an encoder's reduced precision moves scores.
+PRECISION_SAMPLES = TableSpec(
+    "precision_samples",
+    {
+        "encoder": pl.String,
+        "shard": pl.String,
+        "id": pl.String,
+        "reduced": pl.Binary,
+        "exact": pl.Binary,
+        "version": pl.String,
+    },
+    partition_by=("encoder",),
+    key="id",
+    version_column="version",
+    notes={
+        "encoder": "the encoder of the reduced precision",
+        "reduced": "its stored vector of the document, little-endian float16",
+        "exact": "the vector of the same encoder in float32, stored alike",
+        "version": "which documents, and which float32 encoder",
+    },
+)
+
+# Which encoder the project's settings of a reduced precision stand for: versions of filtered cells are told without it.
+REDUCED_ENCODERS = TableSpec(
+    "reduced_encoders",
+    {"settings": pl.String, "encoder": pl.String, "recorded_at": pl.Datetime("us", "UTC")},
+    notes={
+        "settings": "version of the project file's `encoder`",
+        "encoder": "the encoder that these settings stood for; the newest row of the settings is in force",
+    },
+)
+
+# Scores made again in float32, of documents near a cut-off; of every lens whose encoder has a reduced precision.
+EXACT_SCORES = TableSpec(
+    "exact_scores",
+    {
+        "classifier": pl.String,
+        "shard": pl.String,
+        "id": pl.String,
+        "score": pl.Float32,
+        "reduced": pl.Float32,
+        "version": pl.String,
+    },
+    partition_by=("classifier", "shard"),
+    key="id",
+    version_column="version",
+    notes={
+        "score": "the classifier's score of the float32 vector: what bounds are compared with",
+        "reduced": "the score of the reduced precision, as in `scores`",
+        "version": "version of the shard's scores + the float32 encoder",
+    },
+)

@@ -110,6 +110,27 @@ def test_a_lower_cutoff_puts_the_cascade_out_of_force(calibrated: World) -> None
     assert "materialize `embeddings` first" in message
 
 
+def test_a_cutoff_that_falls_among_estimates_does_not_cut_among_them_and_says_what_to_do(calibrated: World) -> None:
+    """A crawl of the poorest documents: the quarter that is kept of everything reaches below the cascade's bound."""
+    world = calibrated
+    world.run("score_documents", "teaching", shards=NEW)
+    world.run("filter_documents", "teaching")
+    world.run("cut_release", "teaching")
+    lens = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.6}}
+    world.change_project(lenses={"teaching": lens | {"cascade": CASCADE}, "clarity": lens})
+    facts = metadata_of(world.run("set_cutoff", "teaching"), "cutoff")["teaching"]
+    assert facts["shards that wait for another cascade"] == 2
+    message = failure_of(world.run("filter_documents", "teaching", fails=True))
+    assert "teaching | crawl-00006: materialize `cascade`, then `scores` first" in message
+    assert "crawl-00005" not in message, "the shards with exact scores are filtered"
+    message = failure_of(world.run("cut_release", "teaching", fails=True))
+    assert "materialize `cascade`, then `scores` first" in message
+    world.run("calibrate_cascade", "teaching")
+    world.run("score_documents", "teaching", shards=NEW)
+    world.run("filter_documents", "teaching")
+    world.run("cut_release", "teaching")
+
+
 def test_a_promise_that_needs_more_documents_says_so(cut: World) -> None:
     with_cascade(cut, recall=0.99, confidence=0.99)
     message = failure_of(cut.run("calibrate_cascade", "teaching", fails=True))

@@ -10,6 +10,7 @@ import polars as pl
 from datashop_assets.classifier.registry import ClassifierRecord, Promotion
 from datashop_assets.corpus.registry import register
 from datashop_assets.filtering.decide import Decision, decide
+from datashop_assets.filtering.drift import record_look
 from datashop_assets.filtering.rule import Ranking, Rule
 from datashop_assets.filtering.sketches import ranked_corpus, update_sketches
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, require_cutoff
@@ -120,6 +121,7 @@ class ScoredLake:
         made = decide(corpus, ranking.rule, lens, ranking.classifier, before, now=self.later())
         if made.is_new:
             record_cutoff(self.lake, made.record, {})
+        record_look(self.lake, made.record, corpus.shards, {})
         return made
 
     def filter(self, lens: str, *shards: str) -> list[str]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from datashop_assets.corpus.registry import withdraw_shard
+from datashop_assets.filtering.overview import verdicts_in_table
 from datashop_assets.records import CUTOFFS, DOCUMENTS, EMBEDDINGS, FILTERED, RELEASES, SCORES, SHARDS
 from datashop_assets_tests.worlds import DATASET, World, document, failure_of, metadata_of
 
@@ -57,6 +59,20 @@ def test_the_release_holds_the_kept_text_and_nothing_else(filtered: World) -> No
     assert released_ids(filtered) == set(kept)
     manifest = json.loads(filtered.read(RELEASES)["manifest"].item())
     assert manifest["documents"] == 40
+
+
+def test_the_funnel_of_a_release_is_of_its_own_shards_and_of_its_own_time(filtered: World) -> None:
+    """A withdrawn shard's rows stay in the table, and are no part of what is released."""
+    withdraw_shard(filtered.lake, "crawl-00003", "half copied", "me", force=True)
+    facts = metadata_of(filtered.run("cut_release", "teaching"), "release")["teaching"]
+    rest = filtered.read(KEPT).filter(pl.col("shard") != "crawl-00003")["reason"].value_counts(sort=True)
+    shown = [line.replace("\\", "") for line in facts["documents by verdict"].splitlines()[2:]]
+    assert shown == [f"| {verdict} | {documents} |" for verdict, documents in rest.iter_rows()]
+    assert facts["dagster/row_count"] == dict(rest.iter_rows())["kept"]
+    version = filtered.lake.version(KEPT)
+    filtered.land_shards(1, start=4)
+    filtered.reconcile()
+    assert verdicts_in_table(filtered.lake, "teaching", filtered.shards, version)["documents"].sum() == 160
 
 
 def test_the_licence_of_each_document_reaches_the_release_and_is_counted(world: World) -> None:
@@ -152,7 +168,7 @@ def moved(world: World, before: dict[str, int | None]) -> set[str]:
 
 def test_a_new_classifier_makes_scores_and_filtered_documents_anew_and_nothing_before_them(filtered: World) -> None:
     filtered.run("rate_documents", "teaching", config={"annotations": {"rater": "other"}})
-    filtered.change_project(lenses={"teaching": LENS | {"recipe": {"model": {"kind": "linear", "l2": [30.0]}}}})
+    filtered.change_project(lenses={"teaching": LENS | {"recipe": {"model": {"kind": "linear", "l2": [0.3]}}}})
     before = filtered.table_versions()
     filtered.run("train_and_promote_classifier", "teaching")
     assert moved(filtered, before) == {"classifiers", "promotions"}
@@ -182,7 +198,10 @@ def test_a_new_shard_is_made_alone(filtered: World) -> None:
     asked = list(filtered.raters["scripted"].asked)
     filtered.land_shards(1, start=4)
     assert [w.stretch.first for w in filtered.stale()] == ["crawl-00004"]
-    assert filtered.reconcile() == ["parse_and_embed_shards", "score_documents", "filter_documents"]
+    # A corpus that grew by more than a tenth is looked at: the cut-off stays, and what it filtered with it.
+    jobs = ["parse_and_embed_shards", "score_documents", "set_cutoff", "filter_documents"]
+    assert filtered.reconcile() == jobs
+    assert filtered.read(CUTOFFS).height == 1
     after = cells()
     assert {shard for _, shard in after.keys() - before.keys()} == {"crawl-00004"}
     assert {key: after[key] for key in before} == before

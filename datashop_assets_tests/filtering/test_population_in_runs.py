@@ -3,8 +3,9 @@
 import polars as pl
 import pytest
 
+from datashop_assets.classifier.report import Report
 from datashop_assets.project import ProjectError
-from datashop_assets.records import ANNOTATIONS, DOCUMENTS, FILTERED
+from datashop_assets.records import ANNOTATIONS, CLASSIFIERS, DOCUMENTS, FILTERED
 from datashop_assets_tests.worlds import World, failure_of
 
 BROAD = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.6}}
@@ -52,7 +53,20 @@ def test_a_dear_lens_rates_the_survivors_of_a_broad_one_and_pays_nothing_twice(w
     rater.asked.clear()
     world.run("rate_documents", "teaching")
     assert not set(rater.asked) & set(asked), "only what came into the sample anew is asked"
-    assert set(before["id"]) <= set(world.read(ANNOTATIONS.of("teaching"))["id"])
+    after = world.read(ANNOTATIONS.of("teaching"))
+    assert set(before["id"]) <= set(after["id"])
+
+    # What left the population stays rated and is not trained on.
+    outside = after.join(world.read(FILTERED.of("clarity")).filter(~pl.col("kept")), on=["shard", "id"], how="semi")
+    assert outside.height > 0
+    # Few are left and they are alike, so that the new classifier does not pass its checks; what it learnt is recorded.
+    for _ in range(2):
+        world.run("train_and_promote_classifier", "teaching", fails=True)
+        trained = world.read(CLASSIFIERS).filter(lens="teaching").sort("trained_at")
+        assert trained.height == 2, "the same ratings are not trained on again"
+    report = Report.from_json(trained["metrics"][-1])
+    assert report.counts.given == after.height - outside.height
+    assert f"{outside.height} ratings of documents that clarity no longer keeps are not used" in report.notes
 
 
 def test_a_label_lens_is_no_population(world: World) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from datashop_assets.deduplication.tables import REPEATED_PARAGRAPHS
 from datashop_assets.filtering.release import verify_release
 from datashop_assets.records import FILTERED, RELEASES
 from datashop_assets_tests.filtering.tokenizers_for_tests import save_as_model, small_tokenizer
@@ -62,6 +63,8 @@ def test_repeated_paragraphs_are_cut_out_of_the_text_and_counted(filtered: World
     assert all(text.count(REPEATED) == 1 for text in short["text"])
     removed = int((whole["text"].str.len_chars() - short["text"].str.len_chars()).sum())
     assert removed >= len(REPEATED) * short.height
-    assert json.loads((folder / "manifest.json").read_text())["characters_removed"] == removed
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["characters_removed"] == removed
+    assert manifest["tables"]["repeated_paragraphs"] == filtered.lake.version(REPEATED_PARAGRAPHS)
     again = metadata_of(filtered.run("cut_release", "teaching"), "release")["teaching"]
     assert again["skipped"] is True

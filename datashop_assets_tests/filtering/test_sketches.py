@@ -7,7 +7,9 @@ import pytest
 
 from datashop_assets.filtering.decide import CutoffError
 from datashop_assets.filtering.drift import cutoff_has_drifted
+from datashop_assets.filtering.sketches import update_sketches
 from datashop_assets.filtering.state import require_cutoff
+from datashop_assets.filtering.tables import CUTOFF_LOOKS
 from datashop_assets_tests.filtering.scored_lakes import ScoredLake
 
 SHARDS = [f"crawl-0000{n}" for n in range(4)]
@@ -64,24 +66,40 @@ def test_the_realised_share_is_within_the_recorded_bound(tmp_path: Path, error: 
     assert require_cutoff(lake.lake, "teaching") == record
 
 
-def test_a_sensor_reads_new_shards_alone_and_writes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("landed", "moves"),
+    [([0.0] * 39 + [9.0], True), ([-9.0, -9.0, -9.0, 9.0] * 10, False)],
+    ids=["a poorer crawl", "more of the same"],
+)
+def test_a_sensor_reads_no_scores_and_what_a_run_has_looked_at_is_not_asked_for_again(
+    tmp_path: Path, landed: list[float], moves: bool
+) -> None:
     lake = lake_with(tmp_path, 40)
-    record = lake.cut("teaching").record
-    lake.lake.shards_read("scores")
+    lake.cut("teaching")
+    lake.lake.read_shards.clear()  # type: ignore[attr-defined]
 
     def drifted() -> bool:
-        return cutoff_has_drifted(lake.lake, record, lake.rule("teaching"), lake.project)
+        """What a tick asks, which reads no rows of any shard and writes nothing."""
+        record, before = require_cutoff(lake.lake, "teaching"), lake.lake.version(CUTOFF_LOOKS)
+        asked = cutoff_has_drifted(lake.lake, record, lake.rule("teaching"), lake.project)
+        assert not lake.lake.read_shards  # type: ignore[attr-defined]
+        assert lake.lake.version(CUTOFF_LOOKS) == before
+        return asked
 
     assert drifted() is False
-    add(lake, SHARDS[3], [0.0] * 39 + [9.0])
+    add(lake, SHARDS[3], landed)
     assert drifted() is True
+    assert lake.cut("teaching").is_new is moves
     assert lake.lake.shards_read("scores") == {SHARDS[3]}
-    again = lake.cut("teaching")
-    assert again.is_new
-    record = again.record
-    lake.lake.shards_read("scores")
     assert drifted() is False
-    assert lake.lake.shards_read("scores") == set()
+
+
+def test_a_run_that_was_killed_after_it_summarised_and_before_it_decided_is_asked_for_again(tmp_path: Path) -> None:
+    lake = lake_with(tmp_path, 40)
+    record = lake.cut("teaching").record
+    add(lake, SHARDS[3], [9.0] * 40)
+    update_sketches(lake.lake, record.ranking, lake.project, {})
+    assert cutoff_has_drifted(lake.lake, record, lake.rule("teaching"), lake.project)
 
 
 def test_a_corpus_that_was_scored_anew_is_summarised_anew(tmp_path: Path) -> None:

@@ -1,0 +1,258 @@
+"""Filtering with an encoder of a reduced precision: the verdicts of float32, and what they cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+from datashop_assets.classifier.known_recipes import load_scorer
+from datashop_assets.classifier.registry import require_promoted
+from datashop_assets.embedding.embed import STORED, pack, unpack
+from datashop_assets.encoder_settings import EncoderSettings
+from datashop_assets.filter_settings import Threshold
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.exact_decisions import near_bounds
+from datashop_assets.filtering.rule import Rule
+from datashop_assets.filtering.state import require_cutoff
+from datashop_assets.records import DOCUMENTS, FILTERED, SCORES
+from datashop_assets.scoring.tables import EXACT_SCORES, PRECISION_SAMPLES
+from datashop_assets.seams import Encoder
+from datashop_assets_tests.filtering.rankings import candidates
+from datashop_assets_tests.worlds import ExportableEncoder, World, metadata_of
+from resources.encoders import ScriptedEncoder, TransformerEncoder
+from resources.lake import DeltaLake
+from resources.model_store import open_model_store
+
+KEPT, SCORED, EXACT = FILTERED.of("teaching"), SCORES.of("teaching"), EXACT_SCORES.of("teaching")
+
+
+@dataclass(frozen=True)
+class Coarse(ExportableEncoder):
+    """A reduced precision: every vector is off by a little that depends on its text."""
+
+    @property
+    def id(self) -> str:
+        return f"coarse-{self.dimension}"
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        exact = super().encode(texts)
+        noise = [np.random.default_rng(list(text.encode())).normal(0, 0.01, self.dimension) for text in texts]
+        return (exact + np.reshape(noise, exact.shape)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Watched(ScriptedEncoder):
+    """Notes the texts that it reads."""
+
+    read: list[str] = field(default_factory=list)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.read.extend(texts)
+        return super().encode(texts)
+
+
+@pytest.fixture
+def exact() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def filtered(world: World, exact: Watched) -> World:
+    world.encoder = Coarse()
+    world.overrides["exact_encoder"] = exact
+    world.change_project(encoder={"precision": "int8"})
+    world.land_shards(4)
+    filter_all(world)
+    return world
+
+
+def filter_all(world: World) -> None:
+    world.run("parse_and_embed_shards")
+    for job in ("rate_documents", "train_and_promote_classifier", "score_documents", "set_cutoff", "filter_documents"):
+        world.run(job, "teaching")
+
+
+def exact_scores(world: World, encoder: Encoder | None = None) -> pl.DataFrame:
+    """Every document's score from its float32 vector."""
+    models = open_model_store(world.profile.models, world.profile.cache, world.profile.storage_options)
+    head = load_scorer(models.fetch(require_promoted(world.lake, "teaching").uri))
+    documents = world.read(DOCUMENTS).select("id", "text")
+    vectors = (encoder or ScriptedEncoder()).encode(documents["text"].to_list()).astype(STORED).astype(np.float32)
+    return documents.select("id", pl.Series("exact", head.predict(vectors)))
+
+
+def cut_at(world: World, policy: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
+    """Another cut-off, and what filtering by it says of each cell."""
+    lens = {"rater": "scripted", "sample_per_shard": 40}
+    world.change_project(lenses={"teaching": lens | {"cutoff": policy}, "clarity": lens})
+    world.run("set_cutoff", "teaching")
+    return metadata_of(world.run("filter_documents", "teaching"), "filtered_documents")
+
+
+def test_every_document_is_decided_as_its_float32_score_says(filtered: World) -> None:
+    lower = require_cutoff(filtered.lake, "teaching").lower
+    rows = filtered.read(KEPT).join(exact_scores(filtered), on="id").join(filtered.read(SCORED), on="id")
+    assert (rows["kept"] == (rows["exact"] >= lower)).all()
+    coarse = rows["score"] >= lower
+    assert (coarse != rows["kept"]).any(), "the reduced scores alone decide as well: this shows nothing"
+
+
+@pytest.mark.models
+def test_a_real_encoder_in_int8_decides_as_in_float32(world: World) -> None:
+    settings = EncoderSettings(max_tokens=32, precision="int8")
+    exact, world.encoder = TransformerEncoder(settings.exact, threads=1), TransformerEncoder(settings, threads=1)  # type: ignore[assignment]
+    world.overrides["exact_encoder"] = exact
+    world.change_project(encoder={"precision": "int8", "max_tokens": 32})
+    world.land_shards(4)
+    filter_all(world)
+    lower = require_cutoff(world.lake, "teaching").lower
+    rows = world.read(KEPT).join(exact_scores(world, exact), on="id")
+    assert (rows["kept"] == (rows["exact"] >= lower)).all()
+    assert 0 < world.read(EXACT).height < rows.height
+
+
+def test_what_was_scored_again_is_counted_and_kept(filtered: World) -> None:
+    facts = cut_at(filtered, {"lower": 2.5}).values()
+    again = filtered.read(EXACT)
+    assert sum(f["near a bound"] for f in facts) > 0
+    assert sum(f["scored again in float32"] for f in facts) <= again.height
+    assert max(f["largest error of those"] for f in facts) <= next(iter(facts))["error bound"]
+    there = again.join(exact_scores(filtered), on="id").join(filtered.read(SCORED), on="id")
+    assert there["score"].to_list() == pytest.approx(there["exact"].to_list(), abs=1e-6)
+    assert there["reduced"].to_list() == there["score_right"].to_list()
+
+
+def test_only_documents_near_a_bound_are_read_and_none_of_them_twice(filtered: World, exact: Watched) -> None:
+    assert filtered.read(PRECISION_SAMPLES).height == 160
+    exact.read.clear()
+    cut_at(filtered, {"lower": 2.5})
+    first = list(exact.read)
+    assert len(set(first)) == len(first) < 160
+    filtered.run("filter_documents", "teaching")
+    cut_at(filtered, {"lower": 2.6})
+    cut_at(filtered, {"lower": 2.5})
+    assert len(set(exact.read)) == len(exact.read)
+    assert set(exact.read) > set(first)
+
+
+def test_nothing_is_opened_for_cells_that_have_nothing_near_a_bound(
+    filtered: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    scan = DeltaLake.scan
+    monkeypatch.setattr(
+        DeltaLake, "scan", lambda lake, table, *a, **k: opened.append(table.name) or scan(lake, table, *a, **k)
+    )
+    facts = cut_at(filtered, {"lower": 99.0}).values()
+    assert [fact["near a bound"] for fact in facts] == [0] * 4
+    assert EXACT.name not in opened
+    assert opened.count(SCORED.name) < 4, "the cells are read together"
+
+
+def test_errors_above_the_bound_are_told(filtered: World) -> None:
+    """A shard may be unlike those that the bound was measured on."""
+    rows = filtered.read(PRECISION_SAMPLES)
+    near = rows.with_columns(
+        version=pl.lit("other"), exact=pl.Series(pack(0.7 * unpack(rows["reduced"]) + 0.3 * unpack(rows["exact"])))
+    )
+    filtered.lake.commit(PRECISION_SAMPLES, near, [{"encoder": filtered.encoder.id, "version": "other"}], {})
+    both = exact_scores(filtered).join(filtered.read(SCORED), on="id")
+    moved_most = both.sort((pl.col("exact") - pl.col("score")).abs())["score"][-1]
+    facts = cut_at(filtered, {"lower": moved_most}).values()
+    assert sum(fact["errors above the bound"] for fact in facts) > 0
+
+
+def test_automation_asks_for_nothing_more_once_it_is_filtered(filtered: World) -> None:
+    assert [work.job for work in filtered.stale() if work.stretch.lens == "teaching"] == []
+    assert "filter_documents" in {work.job for work in changed_sample(filtered).stale()}
+
+
+def changed_sample(world: World) -> World:
+    """Another sample may find another bound: what was filtered by the old one is stale."""
+    rows = world.read(PRECISION_SAMPLES).with_columns(version=pl.lit("other"))
+    world.lake.commit(PRECISION_SAMPLES, rows, [{"encoder": world.encoder.id, "version": "other"}], {})
+    return world
+
+
+def test_a_float32_project_scores_nothing_again(world: World, exact: Watched) -> None:
+    world.overrides["exact_encoder"] = exact
+    world.reload()
+    world.land_shards(2)
+    filter_all(world)
+    assert exact.read == []
+    assert "near a bound" not in next(iter(cut_at(world, {"lower": 2.5}).values()))
+
+
+@pytest.fixture
+def switched(world: World, exact: Watched) -> World:
+    """A project that was filtered in float32, and is in int8 since; its shards have the new encoder's vectors."""
+    world.land_shards(4)
+    filter_all(world)
+    to_int8(world, exact)
+    world.run("parse_and_embed_shards")
+    return world
+
+
+def to_int8(world: World, exact: Watched) -> None:
+    world.encoder = Coarse()
+    world.overrides["exact_encoder"] = exact
+    world.change_project(encoder={"precision": "int8"})
+
+
+def test_what_a_float32_classifier_kept_stands_after_a_switch_to_int8(switched: World, exact: Watched) -> None:
+    assert [work.job for work in switched.stale() if work.stretch.lens == "teaching"] == []
+    facts = metadata_of(switched.run("filter_documents", "teaching"), "filtered_documents")
+    assert all(fact["skipped"] for fact in facts.values())
+    switched.run("cut_release", "teaching")
+    cut_at(switched, {"lower": 2.5})
+    assert exact.read == [], "scores of float32 vectors are exact"
+
+
+def test_what_was_decided_in_float32_stands_after_a_switch_back(filtered: World) -> None:
+    filtered.encoder = ExportableEncoder()
+    filtered.change_project(encoder={"precision": "float32"})
+    kept = filtered.read(KEPT)
+    filtered.run("filter_documents", "teaching")
+    assert filtered.read(KEPT).equals(kept)
+    filtered.run("cut_release", "teaching")
+
+
+def test_a_roll_back_to_a_classifier_of_another_encoder_filters_by_the_scores_that_are_there(switched: World) -> None:
+    first, kept = require_promoted(switched.lake, "teaching").classifier, set(switched.read(KEPT).filter("kept")["id"])
+    switched.run("train_and_promote_classifier", "teaching")
+    assert switched.reconcile() == ["score_documents", "set_cutoff", "filter_documents"]
+    assert require_promoted(switched.lake, "teaching").classifier != first
+    assert switched.promote("teaching", classifier=first).success
+    assert switched.reconcile() == ["set_cutoff", "filter_documents"]
+    assert set(switched.read(KEPT).filter("kept")["id"]) == kept
+    switched.run("cut_release", "teaching")
+
+
+ROWS = pl.DataFrame({"score": [1.0, 1.95, 2.05, None, 3.0, float("nan")], "source": ["a", "a", "b", "b", "b", "a"]})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "near"),
+    [
+        pytest.param({"lower": 2.0}, [1, 2], id="what has no score has no doubt"),
+        pytest.param({"lower": 1.0, "upper": 3.05}, [0, 4], id="either bound of a range"),
+        pytest.param({"lower": 2.0, "upper": 3.0, "reverse": True}, [1, 2, 4], id="either bound of a reversed range"),
+        pytest.param({"lower_by_source": {"a": 2.0, "b": float("inf")}}, [1], id="of quotas the source's own bound"),
+    ],
+)
+def test_near_a_bound(bounds: dict[str, Any], near: list[int]) -> None:
+    told = {"lower": None, "upper": None, "reverse": False} | bounds
+    record = CutoffRecord(
+        *("teaching", "cutoff", "classifier", Rule(Threshold(lower=1.0)).text),
+        **told,
+        kept_share=0.5,
+        documents=6,
+        shards=(),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert near_bounds(candidates(ROWS), record, 0.1).tolist() == near
