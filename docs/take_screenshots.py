@@ -1,4 +1,4 @@
-"""The README's pictures, taken from the running product: `make demo`, then `make screenshots`.
+"""The pictures of the README and of the guide, taken from the running product: `make demo`, then `make screenshots`.
 
 Only the web server runs, no daemon, so that taking pictures starts no run and changes no table.
 """
@@ -11,11 +11,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -25,6 +26,8 @@ LENS = "educational_value"
 WIDTH, HEIGHT = 1600, 1000
 NAVIGATION = 240  # pixels of the navigation bar at the left; pictures begin to its right
 GRAPH_WIDTH, GRAPH_HEIGHT = 2600, 1600  # so large that every asset's name is drawn
+UPKEEP = ("automation", "housekeeping")  # groups without a line to the others
+FLOW = " and ".join(f'not group:"{group}"' for group in UPKEEP)
 GRAPH_LEFT = 560  # pixels: left of it are the navigation and the list of assets
 MARGIN = 70  # pixels around the names of assets and groups: the boxes that they stand in
 READY_WITHIN_S = 120
@@ -73,7 +76,7 @@ def shoot(page: Any, name: str, clip: dict[str, float]) -> None:
 def take_graph(page: Any, url: str) -> None:
     """The whole graph, all groups expanded: what lies around the names of all assets and groups."""
     page.set_viewport_size({"width": GRAPH_WIDTH, "height": GRAPH_HEIGHT})
-    page.goto(f"{url}/asset-groups")
+    page.goto(f"{url}/asset-groups?asset-selection={quote(FLOW)}")
     page.get_by_text("corpus", exact=True).first.wait_for()
     page.wait_for_timeout(3000)
     page.keyboard.press("Alt+KeyE")  # expand all groups
@@ -87,7 +90,7 @@ def _names_in_graph(page: Any) -> list[dict[str, float]]:
     """Where in the graph, right of the sidebar, the names of its assets and groups are drawn."""
     from datashop_assets.definitions import defs
 
-    specs = defs.resolve_all_asset_specs()
+    specs = [spec for spec in defs.resolve_all_asset_specs() if spec.group_name not in UPKEEP]
     names = {spec.key.to_user_string() for spec in specs} | {str(spec.group_name) for spec in specs}
     found = [place.bounding_box() for name in names for place in page.get_by_text(name, exact=True).all()]
     return [box for box in found if box and box["x"] > GRAPH_LEFT]
@@ -122,10 +125,53 @@ def take_plot(page: Any, key: str, name: str) -> None:
     page.wait_for_timeout(1500)
     shoot(page, name, dialog.bounding_box())
     page.get_by_text("Close", exact=True).click()
+    dialog.wait_for(state="hidden")  # it fades
+
+
+def take_dialog(page: Any, url: str, path: str, name: str, *, choose: Sequence[Sequence[str]] = ()) -> None:
+    """What the button of an asset's page opens, with partitions chosen in its lists; nothing is launched."""
+    page.goto(f"{url}/{path}")
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog").filter(has_text="Launch runs").first
+    for partitions in choose:
+        dialog.get_by_text("Select a partition or create one").first.click()
+        for partition in partitions:
+            page.get_by_role("menuitem").filter(has_text=partition).first.click()
+        dialog.get_by_text("Launch runs to materialize").click()  # closes the list
+    page.wait_for_timeout(1500)  # it comes in slowly
+    shoot(page, name, dialog.bounding_box())
+    page.keyboard.press("Escape")
+
+
+def take_page(page: Any, url: str, path: str, seen: str, name: str, height: int = HEIGHT) -> None:
+    """A page right of the navigation, down to `height`, once it shows the text `seen`."""
+    page.goto(f"{url}/{path}")
+    page.get_by_text(seen, exact=True).filter(visible=True).first.wait_for()
+    page.wait_for_timeout(3000)
+    shoot(page, name, {"x": NAVIGATION, "y": 0, "width": WIDTH - NAVIGATION, "height": height})
+
+
+def take_guide(page: Any, url: str) -> None:
+    """The pictures of `guide.md`."""
+    take_dialog(page, url, f"assets/cutoff?view=partitions&partition={LENS}", "guide-materialize")
+    page.set_viewport_size({"width": WIDTH, "height": 1300})
+    take_partition(page, url, "cutoff", LENS, "guide-cutoff", height=1220)
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    take_plot(page, "scores", "guide-scores")
+    take_plot(page, "funnel", "guide-funnel")
+    grid = [[LENS], ["demo-00001", "demo-00002", "demo-00003"]]
+    take_dialog(page, url, "assets/filtered_documents?view=partitions", "guide-backfill", choose=grid)
+    take_page(page, url, "automation", "reconcile_sensor", "guide-automation", height=520)
+    page.goto(f"{url}/assets/rollout_plan?view=overview")
+    take_plot(page, "how far each lens is", "guide-rollout")
+    check = "assets/classifier?view=checks&checkDetail=beats_the_mean_predictor"
+    take_page(page, url, check, "Latest execution", "guide-check", height=700)
+    take_dialog(page, url, f"assets/promotion?view=partitions&partition={LENS}", "guide-promotion")
 
 
 def take(page: Any, url: str) -> None:
     """All pictures, one after the other."""
+    take_guide(page, url)
     take_graph(page, url)
     take_partition(page, url, "scores", f"{LENS}|demo-00000", "partitions", height=700)
     take_partition(page, url, "curated_annotations", LENS, "curation")

@@ -24,6 +24,15 @@ class Served:
 
     url: str
     log: Path
+    pid: int
+
+    def kill(self) -> None:
+        """SIGKILL to it and to all that it started at once: web server, daemon, code server and runs."""
+        process = psutil.Process(self.pid)
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            each.kill()
+        psutil.wait_procs(family, timeout=10)
 
     def tail(self, characters: int = 8000) -> str:
         return self.log.read_text(errors="replace")[-characters:]
@@ -46,7 +55,7 @@ def dagster_dev(environment: Mapping[str, str], log: Path) -> Iterator[Served]:
         process = subprocess.Popen(
             command, cwd=REPOSITORY, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
         )
-    served = Served(f"http://127.0.0.1:{port}", log)
+    served = Served(f"http://127.0.0.1:{port}", log, process.pid)
     try:
         _wait_until_ready(served, process)
         yield served

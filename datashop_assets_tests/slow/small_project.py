@@ -97,6 +97,7 @@ def write_project(folder: Path, sample_per_shard: int) -> Path:
                 "settle_s": 0,  # crawl files appear whole
             }
         ],
+        "automation": {"look_every_s": 5},
         "lens_folders": ["lenses"],
         "raters": {
             "embedded": {
