@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
-EXTRAS := train int8 fasttext attributes languages tracking evaluate s3 demo dev
+EXTRAS := train int8 fasttext attributes languages tracking evaluate s3 postgres kubernetes demo dev
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 # Nothing is fetched at run time unless you say so: HF_HUB_OFFLINE=0 make ui, for models by hub name.
 export HF_HUB_OFFLINE ?= 1
@@ -13,7 +13,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Each project has a Dagster instance of its own, in its home.
 INSTANCE = DAGSTER_HOME="$${DAGSTER_HOME:-$$($(BIN)/python -m resources.profiles)}"
 
-.PHONY: help setup vllm-env demo new-crawl ui test test-slow check screenshots clean
+.PHONY: help setup vllm-env demo new-crawl ui test test-slow cluster-test check screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ test: setup ## the tests, real models included
 
 test-slow: setup ## tests that start a daemon or a browser, or kill processes
 	$(BIN)/python -m pytest -m slow
+
+cluster-test: setup ## deploy/ on a one-node Kubernetes that it starts here (as root; needs DAGSTER_CHART)
+	deploy/cluster/test.sh
 
 check: setup ## formatter, linter, type checker, definitions
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ is shown (the stages).
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
@@ -25,7 +26,8 @@ T = TypeVar("T")
 
 OWNERS = ["team:data"]
 # What a step costs, for filtering in the UI and for a deployment that sends it somewhere.
-CPU, ENCODER, RATER, TRAINING = ({"datashop/cost": cost} for cost in ("cpu", "encoder", "rater", "training"))
+COST_TAG = "datashop/cost"
+CPU, ENCODER, RATER, TRAINING = ({COST_TAG: cost} for cost in ("cpu", "encoder", "rater", "training"))
 # A lost connection or a passing fault is tried again; what was committed or staged is not made again.
 RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 # Errors of these kinds say what a person has to change: trying again changes nothing. (ProjectError, LensError,
@@ -67,6 +69,11 @@ def table_metadata(*tables: TableSpec) -> dict[str, Any]:
     }
 
 
+def explained(what: str, costs: str, by_hand: str) -> str:
+    """An asset's description as Markdown: what it is, what making it costs, and when a person materializes it."""
+    return f"{what}\n\n**Costs:** {costs}.\n\n**By hand:** {by_hand}."
+
+
 def lineage_of(
     context: dg.AssetExecutionContext, lake: Lake, *inputs: TableSpec, asset: str | None = None
 ) -> dict[str, Any]:
@@ -91,6 +98,24 @@ def preview(frame: pl.DataFrame, columns: Sequence[str], rows: int = 5) -> dg.Me
 def table(frame: pl.DataFrame) -> dg.MetadataValue:
     """The whole frame as a markdown table; an empty one says so."""
     return dg.MetadataValue.md(markdown.table(frame))
+
+
+def in_words(rows: pl.DataFrame, most: int = 3) -> str:
+    """The first rows as text, for a check: its page hides every table behind a click."""
+    shown = [
+        "; ".join(f"{name} {markdown.plain(value)}" for name, value in row.items())
+        for row in rows.head(most).to_dicts()
+    ]
+    more = [f"and {rows.height - most} more"] if rows.height > most else []
+    return "\n".join([*shown, *more]) or "nothing"
+
+
+def differing(wrong: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """What a check of whole cells found: how many differ, the first of them in words, and all of them as tables."""
+    all_rows = [frame.select(pl.lit(name).alias("of"), pl.all()) for name, frame in wrong.items()]
+    rows = pl.concat(all_rows) if all_rows else pl.DataFrame()
+    tables = {f"shards that differ: {name}": table(frame) for name, frame in wrong.items() if not frame.is_empty()}
+    return {"shards that differ": rows.height, "which": in_words(rows), **tables}
 
 
 def picture(png: bytes, alt: str) -> dg.MetadataValue:
@@ -164,3 +189,8 @@ def reported(context: dg.AssetExecutionContext) -> Iterator[Callable[..., None]]
             tags = dimension_tags(outcome.cell, grid_dimension(context))
             context.log_event(dg.AssetMaterialization(key, metadata=metadata, partition=partition, tags=tags))
         raise
+
+
+def overdue_after(hours: float | None) -> dg.FreshnessPolicy | None:
+    """The UI shows the asset as overdue once its last materialization, of any partition, is so old; null: never."""
+    return None if hours is None else dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))

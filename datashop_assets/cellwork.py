@@ -64,11 +64,16 @@ class Target:
 def have(lake: Lake, target: Target, cells: Sequence[Cell]) -> dict[Cell, tuple[str | None, int]]:
     """Version and row count of each of the cells that the table has."""
     columns = list(target.table.partition_by)
-    known = {
-        tuple(row[c] for c in columns): (row["version"], row["rows"]) for row in lake.cells(target.table).to_dicts()
-    }
-    addresses = {cell: tuple(target.keys(cell)[c] for c in columns) for cell in cells}
-    return {cell: known[address] for cell, address in addresses.items() if address in known}
+    stored = lake.cells(target.table)
+    addresses = zip(*(stored[column].to_list() for column in columns), strict=True)
+    known = dict(zip(addresses, zip(stored["version"].to_list(), stored["rows"].to_list(), strict=True), strict=True))
+    found: dict[Cell, tuple[str | None, int]] = {}
+    for cell in cells:
+        keys = target.keys(cell)
+        there = known.get(tuple([keys[column] for column in columns]))
+        if there is not None:
+            found[cell] = there
+    return found
 
 
 class CellsFailedError(RuntimeError):

@@ -5,6 +5,7 @@ What belongs here: assembly. What does not: any asset, check, job or sensor (the
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -13,7 +14,13 @@ from datashop_assets.annealing.assets import annealing_assets
 from datashop_assets.annealing.checks import annealing_checks
 from datashop_assets.attributes.assets import attribute_assets
 from datashop_assets.attributes.checks import attribute_checks
+from datashop_assets.automation.alerts import build_alert_sensors
+from datashop_assets.automation.conditions import condition_sensors, with_conditions
+from datashop_assets.automation.housekeeping_schedule import housekeeping_schedules
 from datashop_assets.automation.jobs import build_jobs
+from datashop_assets.automation.lost_pods import lost_pods_sensor
+from datashop_assets.automation.report_assets import automation_assets
+from datashop_assets.automation.schedules import build_schedules
 from datashop_assets.automation.sensors import build_sensors
 from datashop_assets.cascade.assets import cascade_assets
 from datashop_assets.cascade.checks import cascade_checks
@@ -25,6 +32,7 @@ from datashop_assets.curation.assets import curation_assets
 from datashop_assets.curation.checks import curation_checks
 from datashop_assets.deduplication.assets import deduplication_assets
 from datashop_assets.deduplication.checks import deduplication_checks
+from datashop_assets.drift.checks import drift_checks
 from datashop_assets.embedding.assets import embedding_assets
 from datashop_assets.embedding.checks import embedding_checks
 from datashop_assets.evaluation.assets import evaluation_assets
@@ -32,6 +40,7 @@ from datashop_assets.evaluation.checks import evaluation_checks
 from datashop_assets.filtering.assets import filtering_assets
 from datashop_assets.filtering.checks import filtering_checks
 from datashop_assets.graph import Graph, load_graph
+from datashop_assets.housekeeping.assets import housekeeping_assets
 from datashop_assets.rating.assets import rating_assets
 from datashop_assets.rating.checks import rating_checks
 from datashop_assets.rating.label_assets import label_assets
@@ -41,7 +50,8 @@ from datashop_assets.rating.target_assets import target_assets
 from datashop_assets.scoring.assets import scoring_assets
 from datashop_assets.scoring.checks import scoring_checks
 from datashop_assets.selection.assets import selection_assets
-from resources.profiles import Profile, build_resources, profile_from_environment, project_of
+from resources.placement import Placement
+from resources.profiles import Profile, build_resources, open_lake, profile_from_environment, project_of
 
 Build = Callable[[Graph], Sequence[Any]]
 # Each stage's assets and checks.
@@ -51,6 +61,8 @@ STAGES: tuple[tuple[Build, Build], ...] = (
     (deduplication_assets, deduplication_checks),
     (label_assets, label_checks),
     (attribute_assets, attribute_checks),
+    (automation_assets, lambda _: []),
+    (housekeeping_assets, lambda _: []),
 )
 # What only lenses with scores have.
 SCORE_STAGES: tuple[tuple[Build, Build], ...] = (
@@ -60,6 +72,7 @@ SCORE_STAGES: tuple[tuple[Build, Build], ...] = (
     (classifier_assets, classifier_checks),
     (scoring_assets, scoring_checks),
     (filtering_assets, filtering_checks),
+    (lambda _: [], drift_checks),
     (cascade_assets, cascade_checks),
     (selection_assets, lambda _: []),
     (annealing_assets, annealing_checks),
@@ -81,14 +94,21 @@ def build_defs(
     """
     project = project_of(profile)
     graph = load_graph(project)
-    jobs = build_jobs(graph)
+    # For what is evaluated without resources; opened by the first that asks.
+    lake = cache(partial(open_lake, profile))
+    assets = [*(asset for build, _ in stages_of(graph) for asset in build(graph)), *target_assets(graph)]
+    checks = [check for _, build in stages_of(graph) for check in build(graph)]
+    placement = None if profile.pods is None else Placement(profile.pods, [*assets, *checks])
+    jobs = build_jobs(graph, placement.job) if placement else build_jobs(graph)
+    alerts = [*build_alert_sensors(graph), *([lost_pods_sensor()] if placement else [])]
     return dg.Definitions(
-        assets=[*(asset for build, _ in stages_of(graph) for asset in build(graph)), *target_assets(graph)],
-        asset_checks=[check for _, build in stages_of(graph) for check in build(graph)],
+        assets=with_conditions(graph, assets, lake),
+        asset_checks=checks,
         jobs=jobs,
-        sensors=build_sensors(graph, jobs),
+        sensors=[*build_sensors(graph, jobs), *condition_sensors(graph, lake), *alerts],
+        schedules=[*build_schedules(graph, jobs), *housekeeping_schedules(graph, jobs)],
         resources=build_resources(profile, project) | (overrides or {}),
-        executor=dg.in_process_executor,
+        executor=placement.executor() if placement else dg.in_process_executor,
         loggers=loggers,
     )
 

@@ -34,12 +34,20 @@ class EncoderSettings(Settings):
     )
     most_windows: int = Field(8, ge=1)
     backend: Literal["auto", "transformers", "packed"] = "auto"
-    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    precision: Literal["float32", "bfloat16", "int8"] = Field(
+        "float32",
+        description="int8: processors, faster; bfloat16: GPUs. What lies near a cut-off is scored again in float32",
+    )
 
     @property
     def tokens_read(self) -> int:
         """How many tokens of a document are read at most."""
         return self.max_tokens * (1 if self.windows == "first" else self.most_windows)
+
+    @property
+    def exact(self) -> "EncoderSettings":
+        """The same encoder in float32."""
+        return self.model_copy(update={"precision": "float32"})
 
     @property
     def version(self) -> str:

@@ -41,7 +41,10 @@ def cell(value: Any) -> str:
     """A value in a table's cell, harmless whatever it holds: Markdown's signs are escaped."""
     if value is None:
         return "*null*"
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split())
-    cut = text if len(text) <= CELL_CHARS else text[:CELL_CHARS] + "…"
-    return "".join("\\" + c if c in "|`<>*_[]" else c for c in cut)
+    return "".join("\\" + c if c in "|`<>*_[]" else c for c in plain(value))
+
+
+def plain(value: Any) -> str:
+    """A value as one line of at most CELL_CHARS characters, nothing escaped."""
+    text = " ".join((f"{value:.3f}" if isinstance(value, float) else str(value)).split())
+    return text if len(text) <= CELL_CHARS else text[:CELL_CHARS] + "…"

@@ -270,6 +270,26 @@ def side_by_side(
     return rendered(draw)
 
 
+def funnel(steps: Mapping[str, int], title: str) -> bytes:
+    """How many are left after each step, first on top, with the share of the step before."""
+
+    def draw(axes: Any) -> None:
+        counts, widest = list(steps.values()), max(steps.values(), default=0) or 1
+        for row, count in enumerate(counts):
+            axes.barh(row, count, color=BLUE if row < len(counts) - 1 else GREEN, height=0.7)
+            before = counts[row - 1] if row else 0
+            share = f"  ({count / before:.1%})" if before else ""
+            axes.annotate(f"{count:,}{share}", (count, row), (4, 0), textcoords="offset points", va="center", size=8)
+        named_rows(axes, steps)
+        axes.set_ylim(max(4, len(counts)) - 0.5, -0.5)
+        axes.set_xlim(0, widest * 1.35)  # room for the numbers
+        axes.set_xticks([])
+        axes.grid(False)
+        axes.set_title(title)
+
+    return rendered(draw, rows=len(steps))
+
+
 def named_points(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, title: str) -> bytes:
     """A mark of its own for each name, explained beside the picture: names at near points would cover each other."""
 

@@ -11,11 +11,14 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from datashop_assets.attribute_settings import AttributeSettings, check_attributes, with_places
+from datashop_assets.automation_settings import AutomationSettings, Cron
 from datashop_assets.cascade_settings import CascadeSettings
 from datashop_assets.classifier_settings import ClassifierRecipe
 from datashop_assets.deduplication_settings import DeduplicationSettings
+from datashop_assets.drift_settings import DriftSettings
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.filter_settings import CutoffPolicy, KeepFraction, check_filters
+from datashop_assets.promotion_settings import PromotionSettings
 from datashop_assets.release_settings import ReleaseSettings
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
 from datashop_assets.settings import Settings
@@ -95,6 +98,9 @@ class RaterSettings(Settings):
     attempts: int = Field(3, ge=1, description="prompted: generations before a judgement is recorded as failed")
     parallel: int = Field(8, ge=1, description="served: requests in flight")
     timeout_s: float = Field(120, gt=0, description="served: of one request")
+    away_s: float = Field(
+        600, ge=0, description="base_url: how long a server that was reached and then went away is waited for"
+    )
     answers: str = Field("", description="prompted: another value asks everything anew, cached answers or not")
     price: Price = Price()
     budget: RatingBudget = RatingBudget()
@@ -167,6 +173,10 @@ class LensSettings(Settings):
         None, description="how a prompted rater asks; null: as the lens says"
     )
     auto_annotate: bool = Field(False, description="may sensors spend on raters for new shards?")
+    auto_train: Cron | None = Field(
+        None, description="when a new classifier is trained on ratings that came since, e.g. '0 3 * * 0'; null: never"
+    )
+    promotion: PromotionSettings = PromotionSettings()
     curation: CurationSettings = CurationSettings()
     recipe: ClassifierRecipe = ClassifierRecipe()
     population: str | None = Field(
@@ -262,6 +272,8 @@ class Project(Settings):
     target_folder: str = Field("targets", description="lens library that the targets' lenses are written to")
     anneal: AnnealSettings = AnnealSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    automation: AutomationSettings = AutomationSettings()
+    drift: DriftSettings = DriftSettings()
     tracker: TrackerSettings | None = Field(None, description="tell it of each training; null: nobody")
 
     @model_validator(mode="after")
@@ -281,6 +293,8 @@ class Project(Settings):
             if unknown := sorted(set(lens.recipe.other_lenses) - (set(self.lenses) - {name})):
                 raise ValueError(f"lens {name!r} learns with {unknown}, which are no other enabled lenses")
         check_attributes(self.attributes, self.lenses, self.raters)
+        if unknown := sorted(set(self.automation.paused_lenses) - {*self.lenses, *self.attributes}):
+            raise ValueError(f"automation pauses {unknown}, which are neither enabled lenses nor attributes")
         check_filters(self.lenses, self.attributes)
         for name, target in self.targets.items():
             if target.rater not in self.raters:

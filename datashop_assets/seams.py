@@ -6,6 +6,7 @@ protocols' real implementations and scripted fakes live in `resources/`; the sta
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,6 +83,46 @@ class Lake(Protocol):
 
     def version(self, table: TableSpec) -> int | None:
         """The table's newest version, or None where nothing was ever committed."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as it stands, from its log: its size, and who wrote it last (asset and run where the commit names them,
+    else the operation of the lake's housekeeping)."""
+
+    name: str
+    version: int
+    rows: int
+    bytes: int
+    files: int
+    written_at: datetime
+    operation: str
+    asset: str | None
+    run_id: str | None
+
+
+class LakeHistory(Protocol):
+    """The tables through time, for people: nothing is planned from it. Raises LookupError saying what there is."""
+
+    def tables(self) -> list[str]:
+        """The names of all tables."""
+        ...
+
+    def state(self, name: str) -> TableState:
+        """The table as it stands."""
+        ...
+
+    def rows(self, name: str, version: int | None = None) -> pl.LazyFrame:
+        """The rows as they are stored, the markers of empty cells among them; null: of the newest version."""
+        ...
+
+    def version_at(self, name: str, moment: datetime) -> int | None:
+        """The version that was the newest at the moment; None where there was none yet."""
+        ...
+
+    def as_of(self, versions: Mapping[str, int], moment: datetime | None) -> Lake:
+        """The lake as it stood, to read: tables at `versions`, the others as they were at `moment` (null: are)."""
         ...
 
 
@@ -265,4 +306,33 @@ class ModelStore(Protocol):
 
     def fetch(self, uri: str) -> Path:
         """A local directory with the model's files. A full path or URL is taken as it is. Raises FileNotFoundError."""
+        ...
+
+
+class Exports(Protocol):
+    """Where results of one kind lie that people take away, as folders by name, such as <lens>/<release>.
+
+    A folder is made on the local disk, in a place that stays or is uploaded. A name is what tables keep: it does not
+    say where the exports are.
+    """
+
+    def place(self, name: str) -> str:
+        """The full path or URL, for people."""
+        ...
+
+    def folder(self, name: str) -> Path:
+        """The local folder of that name, to make it or to read it: what was published under the name is in it."""
+        ...
+
+    def publish(self, name: str) -> None:
+        """What was made in `folder(name)` is finished and never changes: when this returns it is at its place, whole.
+        A killed process leaves nothing there that counts. The same again is a no-op."""
+        ...
+
+    def refresh(self, name: str) -> None:
+        """The files in `folder(name)` replace those at its place, each whole; for what is made anew each time."""
+        ...
+
+    def faults(self, name: str) -> list[str]:
+        """What is wrong with what was published, where that is not the local folder itself."""
         ...

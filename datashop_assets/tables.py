@@ -5,16 +5,29 @@ with their stage).
 """
 
 from datashop_assets import records
+from datashop_assets.automation.tables import PAUSES
 from datashop_assets.curation.tables import CURATED_ANNOTATIONS, CURATIONS
 from datashop_assets.deduplication.tables import CONTAMINATION, DUPLICATES, MINHASHES, REPEATED_PARAGRAPHS
-from datashop_assets.filtering.tables import SCORE_SKETCHES
+from datashop_assets.drift.tables import LANGUAGE_SAMPLES
+from datashop_assets.filtering.tables import CUTOFF_LOOKS, SCORE_SKETCHES
+from datashop_assets.housekeeping.tables import HOUSEKEEPING
 from datashop_assets.records import TableSpec
-from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS, ATTRIBUTE_SCORES, ATTRIBUTES, CASCADE_AUDITS, CASCADES
+from datashop_assets.scoring.tables import (
+    ATTRIBUTE_REPORTS,
+    ATTRIBUTE_SCORES,
+    ATTRIBUTES,
+    CASCADE_AUDITS,
+    CASCADES,
+    EXACT_SCORES,
+    PRECISION_SAMPLES,
+    REDUCED_ENCODERS,
+)
 from datashop_assets.selection.tables import SELECTED, SELECTION_COMPARISONS, SELECTIONS
 
 TABLES: tuple[TableSpec, ...] = (
     records.SHARDS,
     records.WITHDRAWN_SHARDS,
+    PAUSES,
     records.DOCUMENTS,
     records.QUARANTINE,
     MINHASHES,
@@ -29,11 +42,16 @@ TABLES: tuple[TableSpec, ...] = (
     records.CLASSIFIERS,
     records.PROMOTIONS,
     records.SCORES,
+    PRECISION_SAMPLES,
+    REDUCED_ENCODERS,
+    EXACT_SCORES,
     ATTRIBUTE_SCORES,
     ATTRIBUTES,
     ATTRIBUTE_REPORTS,
     SCORE_SKETCHES,
     records.CUTOFFS,
+    CUTOFF_LOOKS,
+    LANGUAGE_SAMPLES,
     CASCADES,
     CASCADE_AUDITS,
     records.FILTERED,
@@ -44,4 +62,5 @@ TABLES: tuple[TableSpec, ...] = (
     records.TARGET_DESCRIPTIONS,
     records.ANNEALED_MODELS,
     records.EVAL_REPORTS,
+    HOUSEKEEPING,
 )

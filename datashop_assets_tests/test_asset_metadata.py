@@ -12,9 +12,9 @@ from datashop_assets.markdown import CELL_CHARS
 from datashop_assets.project import ProjectError
 from datashop_assets.records import SCORES
 from resources.lake import CellMismatchError, LakeError, SchemaMismatchError
-from resources.model_store import ModelStoreError
 from resources.object_store import ObjectStoreError, ObjectStoreRefusedError, UnsafeObjectStoreError
 from resources.raters.endpoint_errors import RaterEndpointError, RaterRefusedError
+from resources.stored_folders import StoredFolderError
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_figure_is_a_number_to_plot_and_a_row_with_its_interval() -> None:
         pytest.param(CellMismatchError("cells"), id="rows of another cell"),
         pytest.param(ObjectStoreRefusedError("no bucket"), id="an object store refuses"),
         pytest.param(UnsafeObjectStoreError("loses commits"), id="an object store that is not safe"),
-        pytest.param(ModelStoreError("other content"), id="a stored model that is another"),
+        pytest.param(StoredFolderError("other content"), id="a stored model that is another"),
         pytest.param(PromotionRefusedError("failed checks"), id="a classifier that failed its checks"),
         pytest.param(CellsFailedError({}), id="cells that failed"),
         pytest.param(LookupError("materialize it first"), id="something missing upstream"),

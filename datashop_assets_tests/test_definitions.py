@@ -77,7 +77,8 @@ def test_everything_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
 
 
 def test_every_asset_that_makes_a_table_shows_its_columns(defs: dg.Definitions) -> None:
-    for node in defs.resolve_asset_graph().materializable_asset_keys:
+    only_tells = dg.AssetKey("rollout_plan")
+    for node in defs.resolve_asset_graph().materializable_asset_keys - {only_tells}:
         metadata = defs.resolve_asset_graph().get(node).metadata
         assert metadata["dagster/column_schema"].columns, node
 

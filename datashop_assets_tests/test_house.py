@@ -22,10 +22,13 @@ STAGES = [
     "scoring",
     "attributes",
     "filtering",
+    "drift",
     "cascade",
     "selection",
     "annealing",
     "evaluation",
+    "tracing",
+    "housekeeping",
     "automation",
     "demo",
 ]
@@ -41,7 +44,7 @@ MAY_IMPORT_DAGSTER = {
 }
 HEAVY = {
     *("torch", "transformers", "vllm", "lm_eval", "sklearn", "datasets", "sentence_transformers", "matplotlib"),
-    *("scipy", "faiss", "peft", "fasttext", "mlflow"),
+    *("scipy", "faiss", "peft", "fasttext", "mlflow", "kubernetes", "dagster_k8s"),
 }
 # What the sensors and the schedule's daemon pay at every start.
 LONGEST_IMPORT_S = 10

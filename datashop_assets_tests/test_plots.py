@@ -51,6 +51,9 @@ HIGH_PICTURES = {
     "no bar": lambda: plots.share_bars({}, "Top labels"),
     "map": lambda: plots.share_map([[0.1 * n % 1, None, 0.5] for n in range(21)], NAMES, ["a", "b", "c"], "By dataset"),
     "map of zeros": lambda: plots.share_map([[0.0, 0.0]], ["label"], ["a", "b"], "By dataset"),
+    "funnel": lambda: plots.funnel({"documents": 1600, "scored": 1500, "kept": 400}, "Documents left"),
+    "funnel of nothing": lambda: plots.funnel({"documents": 0, "kept": 0}, "Documents left"),
+    "no funnel": lambda: plots.funnel({}, "Documents left"),
     "map of nothing": lambda: plots.share_map([], [], [], "By dataset"),
 }
 

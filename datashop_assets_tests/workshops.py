@@ -6,6 +6,7 @@ as the test says. Mixtures, tasks, records, comparison and checks are the real o
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import polars as pl
 import pytest
 
 from datashop_assets.annealing.produce import Workshop
+from datashop_assets.classifier.recipes import TEXT_ENCODER
+from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.corpus.registry import registered_shards
 from datashop_assets.evaluation.results import ModelResults, TaskResult
 from datashop_assets.evaluation.tasks import MMLU_TASK, task_names
 from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.state import current_cutoff, record_cutoff
-from datashop_assets.lineage import content_id, filtered_version, stable_fraction
-from datashop_assets.records import DOCUMENTS, FILTERED, SCORES
+from datashop_assets.lineage import content_id, filtered_version, stable_fraction, text_scores_version
+from datashop_assets.records import CLASSIFIERS, DOCUMENTS, FILTERED, SCORES
 from datashop_assets.seams import Launcher
 from datashop_assets_tests.filtering.rankings import decide, verdicts
 from datashop_assets_tests.worlds import World, worth, write_project
@@ -96,22 +99,29 @@ def evaluation(saved: float) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]
 def filter_by_hand(
     lake: DeltaLake, lens: str, documents: pl.DataFrame, scores: Sequence[float], keep_from: float
 ) -> None:
-    """Score the documents (shard, id) so, set the cut-off there, and filter them by it."""
+    """Score the documents (shard, id, version) so, as a classifier of texts does, set the cut-off there, and filter
+    them by it."""
+    made = ClassifierRecord(
+        lens, CLASSIFIER, TEXT_ENCODER, "by hand", "nowhere", "i", "{}", True, "", datetime.now(UTC)
+    )
+    lake.commit(CLASSIFIERS, pl.DataFrame([vars(made)], schema=CLASSIFIERS.schema), None, {})
+    versions = dict(documents.select("shard", "version").unique().iter_rows())
+    versions = {shard: text_scores_version(version, CLASSIFIER) for shard, version in versions.items()}
     scored = documents.select("shard", "id").with_columns(
         classifier=pl.lit(CLASSIFIER),
         score=pl.Series(scores, dtype=pl.Float32),
         int_score=pl.lit(0, pl.Int8),
-        version=pl.lit("by hand"),
+        version=pl.col("shard").replace_strict(versions),
     )
     shards = scored["shard"].unique(maintain_order=True).to_list()
-    addresses = [{"classifier": CLASSIFIER, "shard": shard, "version": "by hand"} for shard in shards]
+    addresses = [{"classifier": CLASSIFIER, "shard": shard, "version": versions[shard]} for shard in shards]
     lake.commit(SCORES.of(lens), scored.select(list(SCORES.schema)), addresses, {})
     decision = decide(scored, Threshold(lower=keep_from), lens, CLASSIFIER, current_cutoff(lake, lens))
     if decision.is_new:
         record_cutoff(lake, decision.record, {})
     pool = {shard.shard for shard in registered_shards(lake) if shard.pool_only}
     for shard in shards:
-        version = filtered_version("by hand", decision.record.cutoff, shard in pool)
+        version = filtered_version(versions[shard], decision.record.cutoff, shard in pool)
         rows = verdicts(scored.filter(shard=shard), decision.record, shard in pool)
         rows = rows.with_columns(shard=pl.lit(shard), version=pl.lit(version)).select(list(FILTERED.schema))
         lake.commit(FILTERED.of(lens), rows, [{"shard": shard, "version": version}], {})

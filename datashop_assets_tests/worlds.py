@@ -203,7 +203,7 @@ class World:
         assert result.success is not fails, f"{job} was expected to {'fail' if fails else 'succeed'}"
         return result
 
-    def promote(self, lens: str, **config: str) -> dg.ExecuteInProcessResult:
+    def promote(self, lens: str, **config: str | bool) -> dg.ExecuteInProcessResult:
         """The promotion alone, as a person materializes it, successful or not."""
         return dg.materialize(
             [asset for asset in self.defs.assets or [] if isinstance(asset, dg.AssetsDefinition)],

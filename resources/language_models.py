@@ -108,10 +108,10 @@ def _convert_gguf(file: Path, target: Path) -> None:
 
     _without_progress_bars()
     folder, name = str(file.parent), file.name
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name, trust_remote_code=False)
     dequantize = GgufConfig(dequantize=True)
     model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, gguf_file=name, quantization_config=dequantize, dtype=torch.float32
+        folder, gguf_file=name, quantization_config=dequantize, dtype=torch.float32, trust_remote_code=False
     )
     # transformers refuses to save while the quantizer that read the file is attached, dequantised or not.
     model.hf_quantizer = None

@@ -15,8 +15,9 @@ import dagster as dg
 
 from datashop_assets.annealing.produce import Workshop
 from datashop_assets.project import Project, ProjectError, load_project
-from datashop_assets.seams import Rater
+from datashop_assets.seams import Exports, Launcher, Rater
 from resources.encoders import TransformerEncoder
+from resources.exports import open_exports
 from resources.lake import DeltaLake, local_path
 from resources.landing import FsspecLandingArea
 from resources.language_models import LanguageModels, content_id, model_directory
@@ -24,11 +25,14 @@ from resources.launchers import SubprocessLauncher
 from resources.model_files import LocalAndHubFiles
 from resources.model_store import open_model_store
 from resources.object_store import probe_conditional_put
+from resources.pod_settings import PodSettings, load_pods
 from resources.publishers import HubPublisher
 from resources.raters import build_rater
 from resources.raters.answer_cache import SqlAnswerCache
 from resources.staging import FolderProgress
+from resources.storage_environment import refuse_unsafe_storage
 from resources.trackers import MlflowTracker
+from resources.webhooks import HttpWebhook
 
 # delta-rs reads these names; the values never leave this dict.
 STORAGE_VARIABLES = (
@@ -44,29 +48,26 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Profile:
-    """Where things are kept. `home` is a local folder for everything that is not in the lake or the model store."""
+    """Where things are kept. `home` is a local folder for everything that is not in the lake, the model store or the
+    exports, and what is exported to S3 is made in it."""
 
     project_file: Path
     home: Path
     lake: str
     models: str
+    exports: str
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     # The URL of the answers that raters keep, or None; not shown, for it may hold a password.
     rating_cache: str | None = field(default=None, repr=False)
     # What the model hub knows this project by, where it publishes; not shown.
     hub_token: str | None = field(default=None, repr=False)
+    # The sizes of a cluster's pods; None: everything runs where it is launched.
+    pods: PodSettings | None = None
 
     @property
     def releases(self) -> Path:
-        return self.home / "releases"
-
-    @property
-    def summaries(self) -> Path:
-        return self.home / "summaries"
-
-    @property
-    def subsets(self) -> Path:
-        return self.home / "subsets"
+        """The local folder in which releases are made, and stay unless the exports are on S3."""
+        return (local_path(self.exports) or self.home) / "releases"
 
     @property
     def cache(self) -> Path:
@@ -85,7 +86,8 @@ def laptop(project_file: Path, home: Path | None = None) -> Profile:
     """The embedded profile: everything in one folder beside the project file."""
     home = home or project_file.resolve().parent / ".datashop"
     answers = f"sqlite:///{home / 'rating_cache.db'}"
-    return Profile(project_file.resolve(), home, str(home / "lake"), str(home / "models"), rating_cache=answers)
+    lake, models = str(home / "lake"), str(home / "models")
+    return Profile(project_file.resolve(), home, lake, models, exports=str(home), rating_cache=answers)
 
 
 def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Profile:
@@ -93,21 +95,33 @@ def profile_from_environment(environment: Mapping[str, str] = os.environ) -> Pro
 
     DATASHOP_PROJECT: the project file (default: `datashop.yaml` in the checkout). DATASHOP_HOME: the local folder
     (default: `.datashop` beside the project file). DATASHOP_LAKE, DATASHOP_MODELS: a path or s3:// URL each (default:
-    below the home). DATASHOP_RATING_CACHE: a sqlite:/// or postgresql+psycopg2:// URL, or `none` (default:
+    below the home). DATASHOP_EXPORTS: a path or s3:// URL below which releases, summaries and subsets lie (default: the
+    home). DATASHOP_RATING_CACHE: a sqlite:/// or postgresql+psycopg2:// URL, or `none` (default:
     `rating_cache.db` in the home). HF_TOKEN: the model hub's token, for publishing. S3 credentials and endpoint: the
-    AWS_* variables.
+    AWS_* variables. DATASHOP_PODS: on a cluster, the file with its pods' sizes (default: none, and nothing of
+    Kubernetes is touched).
     """
+    refuse_unsafe_storage(environment)
     project_file = Path(environment.get("DATASHOP_PROJECT", REPOSITORY / "datashop.yaml"))
     home = environment.get("DATASHOP_HOME")
     base = laptop(project_file, Path(home).resolve() if home else None)
     options = {name: environment[name] for name in STORAGE_VARIABLES if environment.get(name)}
-    lake, models = environment.get("DATASHOP_LAKE", base.lake), environment.get("DATASHOP_MODELS", base.models)
-    for name, uri in {"DATASHOP_LAKE": lake, "DATASHOP_MODELS": models}.items():
+    places = {"DATASHOP_LAKE": base.lake, "DATASHOP_MODELS": base.models, "DATASHOP_EXPORTS": base.exports}
+    places = {name: environment.get(name, default) for name, default in places.items()}
+    for name, uri in places.items():
         if local_path(uri) is None and not uri.startswith("s3://"):
             raise ProjectError(f"{name} is {uri!r}; it must be a local path or s3://bucket/prefix")
     answers = environment.get("DATASHOP_RATING_CACHE") or base.rating_cache
     cache = None if answers == "none" else answers
-    return Profile(base.project_file, base.home, lake, models, options, cache, environment.get("HF_TOKEN"))
+    lake, models, exports = places.values()
+    token = environment.get("HF_TOKEN")
+    return Profile(base.project_file, base.home, lake, models, exports, options, cache, token, _pods(environment))
+
+
+def _pods(environment: Mapping[str, str]) -> PodSettings | None:
+    """Raises PodsError where the pods file cannot be used."""
+    file = environment.get("DATASHOP_PODS")
+    return load_pods(Path(file)) if file else None
 
 
 def dagster_home(profile: Profile) -> Path:
@@ -154,26 +168,49 @@ def build_resources(profile: Profile, project: Project) -> dict[str, Any]:
     resources: dict[str, Any] = {
         "landing": FsspecLandingArea(),
         "encoder": TransformerEncoder(project.encoder, cache=profile.cache),
+        "exact_encoder": TransformerEncoder(project.encoder.exact, cache=profile.cache),
         "raters": raters,
         "staging": staging,
         "models": models,
         "model_files": LocalAndHubFiles(),
         "publisher": HubPublisher(profile.hub_token),
         "tracker": _tracker(project),
-        "workshop": Workshop(SubprocessLauncher(), models, base_model, profile.work),
-        "releases": profile.releases,
-        "summaries": profile.summaries,
-        "subsets": profile.subsets,
+        "webhook": _webhook(project),
+        "workshop": Workshop(_launcher(profile), models, base_model, profile.work),
+        "scratch": (profile.staging, profile.work),
+        "releases": exports_of(profile, "releases"),
+        "summaries": exports_of(profile, "summaries"),
+        "subsets": exports_of(profile, "subsets"),
         "language_models": LanguageModels(project.anneal.model, profile.cache),
     }
     made = {name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()}
     return made | {"lake": dg.ResourceDefinition(lambda _: lake())}
 
 
+def _launcher(profile: Profile) -> Launcher:
+    """Workers are pods on a cluster, else child processes."""
+    if profile.pods is None:
+        return SubprocessLauncher()
+    from resources.pod_launcher import PodLauncher  # Kubernetes' client takes a second to import
+
+    return PodLauncher(profile.pods)
+
+
 def _tracker(project: Project) -> MlflowTracker | None:
     """The project's tracker, or None: nothing is told to anyone."""
     asked = project.tracker
     return None if asked is None else MlflowTracker(asked.uri, asked.experiment or project.name)
+
+
+def _webhook(project: Project, environment: Mapping[str, str] = os.environ) -> HttpWebhook | None:
+    """Who is told of failures, or None: nobody."""
+    variable = project.automation.webhook_url_env
+    return None if variable is None else HttpWebhook(variable, environment.get(variable))
+
+
+def exports_of(profile: Profile, kind: str) -> Exports:
+    """The profile's exports of a kind: releases, summaries, subsets. Nothing is opened or listed yet."""
+    return open_exports(f"{profile.exports.rstrip('/')}/{kind}", profile.home / kind, profile.storage_options)
 
 
 def open_lake(profile: Profile) -> DeltaLake:

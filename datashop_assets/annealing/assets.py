@@ -11,7 +11,15 @@ from datashop_assets.annealing.mixture import build_mixture
 from datashop_assets.annealing.packing import DocumentEncoder
 from datashop_assets.annealing.produce import AnnealedModel, Workshop, produce_model
 from datashop_assets.annealing.train import training_id
-from datashop_assets.asset_metadata import OWNERS, TRAINING, lineage_of, picture, plain_failures, table_metadata
+from datashop_assets.asset_metadata import (
+    OWNERS,
+    TRAINING,
+    explained,
+    lineage_of,
+    picture,
+    plain_failures,
+    table_metadata,
+)
 from datashop_assets.graph import Graph
 from datashop_assets.partitions import EVERY_SHARD, annealed_partitions, lens_to_annealed
 from datashop_assets.plots import loss_curves
@@ -85,9 +93,11 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
         deps=["documents"],
         **common,
-        description=(
+        description=explained(
             "The base model annealed on the base mixture, documents as they come. Every lens's candidate is compared "
-            "with it: same tokens, same seed, same schedule."
+            "with it: same tokens, same seed, same schedule.",
+            costs="training a small model: minutes on the CPU for the demo",
+            by_hand="once for each base mixture; all lenses are compared with it",
         ),
     )
     @plain_failures
@@ -103,9 +113,11 @@ def annealing_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         ],
         partitions_def=annealed_partitions(graph),
         **common,
-        description=(
+        description=explained(
             f"The base model annealed on the same base mixture with {settings.filtered_share:.0%} of its tokens from "
-            "the lens's filtered documents, of the cut-off in force."
+            "the lens's filtered documents, of the cut-off in force.",
+            costs="training a small model: minutes on the CPU for the demo",
+            by_hand="after a release that you want to be sure of",
         ),
     )
     @plain_failures

@@ -36,7 +36,7 @@ class DocumentEncoder:
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.model)
+        return AutoTokenizer.from_pretrained(self.model, trust_remote_code=False)
 
     @cached_property
     def _eos(self) -> int:

@@ -122,7 +122,9 @@ def _train(
     from transformers import AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments, set_seed
 
     set_seed(settings.seed)
-    weights = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    weights = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=1,
@@ -230,7 +232,7 @@ def _publish(trained: Any, model: Path | str, result: AnnealResult, run: str, ou
     if stage.exists():
         shutil.rmtree(stage)
     trained.save_pretrained(stage)
-    AutoTokenizer.from_pretrained(model).save_pretrained(stage)
+    AutoTokenizer.from_pretrained(model, trust_remote_code=False).save_pretrained(stage)
     content = {"run": run, **asdict(result)}
     (stage / RESULT_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
     stage.rename(output)

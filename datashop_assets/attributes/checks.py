@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from datashop_assets.asset_metadata import table
+from datashop_assets.asset_metadata import differing
 from datashop_assets.attributes.state import in_force
 from datashop_assets.corpus.quality import incomplete_cells
 from datashop_assets.graph import Graph
@@ -31,7 +31,7 @@ def _every_document_has_a_row(graph: Graph, asset: str, names: list[str]) -> dg.
         }
         return dg.AssetCheckResult(
             passed=bool(wrong) and all(frame.is_empty() for frame in wrong.values()),
-            metadata={f"shards that differ: {name}": table(frame) for name, frame in wrong.items()},
+            metadata=differing(wrong),
         )
 
     return check

@@ -7,6 +7,7 @@ The format (Soldaini et al. 2024, Dolma toolkit): one object a document, {id, at
 ...]}}. Objects of {name: {score: ...}} and of {name: score}, which others write, are read too.
 """
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +34,22 @@ class ImportedFilesError(ValueError):
 
 @dataclass(frozen=True)
 class AttributeFile:
-    """A file as it was listed. `etag` changes when the content does."""
+    """A file as it was listed. `etag` is the store's own name of the content, null where it has none (a local disk);
+    `changed` is when it was last written, as the store says it, or the `etag`."""
 
     url: str
     bytes: int
-    etag: str
+    etag: str | None
+    changed: str
+
+    @property
+    def content(self) -> str:
+        """What changes with the content alone: the store's own word, or the SHA-256 of the bytes, which are read."""
+        if self.etag is not None:
+            return self.etag
+        fs, path = url_to_fs(self.url)
+        with fs.open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -61,8 +73,9 @@ def list_files(settings: ImportedAttribute) -> list[AttributeFile]:
         for path, info in files.items():
             if format_of(path) is None:
                 raise ImportedFilesError(f"{path} is of no known format; jsonl, jsonl.gz, jsonl.zst and parquet are")
-            etag = info.get("ETag") or info.get("etag") or info.get("LastModified") or info.get("mtime")
-            found[path] = AttributeFile(fs.unstrip_protocol(path), int(info["size"]), str(etag))
+            etag = info.get("ETag") or info.get("etag")
+            changed = etag or info.get("LastModified") or info.get("mtime")
+            found[path] = AttributeFile(fs.unstrip_protocol(path), int(info["size"]), etag, str(changed))
     return [found[path] for path in sorted(found)]
 
 
@@ -114,21 +127,24 @@ def _entry(values: Mapping[str, Any] | BadRow, settings: ImportedAttribute) -> t
 
 
 class ImportedScores:
-    """The entries of the documents of some cells, read for as many of them at a time as fit into memory."""
+    """The entries of the documents of some cells, read for as many of them at a time as fit into memory.
 
-    def __init__(self, lake: Lake, settings: ImportedAttribute, cells: Sequence[Cell]) -> None:
+    `known` is the `content` that the attribute's scores in force were recorded with, null where there are none.
+    """
+
+    def __init__(self, lake: Lake, settings: ImportedAttribute, cells: Sequence[Cell], known: Any = None) -> None:
         self.lake = lake
         self.settings = settings
         self.files = list_files(settings)
+        # Records of before there were digests name the time of the last change: they stay in force until it changes.
+        changed = [[file.url, file.bytes, file.changed] for file in self.files]
+        self.content: list[list[Any]] = (
+            changed if known == changed else [[file.url, file.bytes, file.content] for file in self.files]
+        )
         self._waiting = [cell.shard for cell in cells]
         self._ids: dict[str, pl.Series] = {}
         self._found = pl.DataFrame()
         self.counts = Counts()
-
-    @property
-    def content(self) -> list[list[Any]]:
-        """What identifies the files."""
-        return [[file.url, file.bytes, file.etag] for file in self.files]
 
     def of(self, cell: Cell) -> pl.DataFrame:
         """`id`, `score` and `reason` of the cell's documents, in their order.

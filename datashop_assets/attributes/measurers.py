@@ -28,6 +28,7 @@ from datashop_assets.attributes.functions import apply, find_function, function_
 from datashop_assets.attributes.imported import ImportedScores
 from datashop_assets.attributes.models import language
 from datashop_assets.attributes.rated import RatedScores
+from datashop_assets.attributes.state import in_force
 from datashop_assets.attributes.text_measures import Measure, compression_ratio, length, text_statistic
 from datashop_assets.cellwork import Target
 from datashop_assets.classifier.fasttext_scorer import load_model
@@ -148,7 +149,8 @@ def build_measurer(attribute: str, cells: Sequence[Cell], tools: Tools) -> Measu
             scorer = finished_scorer(settings, tools.model_files)
             return ScoredByModel(attribute, lake, scorer, tools.staging, tools.log)
         case ImportedAttribute():
-            return ImportedScores(lake, settings, cells)
+            known = in_force(lake, tools.graph.project, attribute)
+            return ImportedScores(lake, settings, cells, known.content if known else None)
         case RaterAttribute():
             return _rated(attribute, settings, tools)
         case FunctionAttribute():

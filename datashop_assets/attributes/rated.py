@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.rating.annotate import annotate
+from datashop_assets.rating.annotate import annotate, paid_for
 from datashop_assets.rating.judgement import Document
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.reading import identities, read_documents
@@ -19,6 +19,10 @@ from datashop_assets.records import ANNOTATIONS, DOCUMENTS, FILTERED, Cell
 from datashop_assets.seams import Lake, Rater, Staging
 
 NOT_A_SURVIVOR = "not_a_survivor"
+# Judgements stand in staging below <stage>/<attribute>/<lens version>/<rater>/<shard>. Those of the former stage, which
+# scores by a model share, are still taken over.
+RATED_ATTRIBUTES = "rated_attributes"
+FORMER_STAGE = "attributes"
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,17 @@ class RatedScores:
         every = identities(self.lake, cell.shard, snapshot)
         asked = every if self.survivors_of is None else every.join(self._kept(cell), on="id", how="semi")
 
+        names = (self.attribute, self.lens.version, self.rater.id, cell.shard)
+        staged, before = self.staging(RATED_ATTRIBUTES, *names), self.staging(FORMER_STAGE, *names)
+
         def existing() -> pl.LazyFrame:
             table = ANNOTATIONS.of(self.lens.name)
-            return self.lake.scan(table, {"shard": [cell.shard], "rater": [self.rater.id]})
+            rated = self.lake.scan(table, {"shard": [cell.shard], "rater": [self.rater.id]})
+            return paid_for(lambda: rated, before)
 
         def read(rows: pl.DataFrame) -> Iterator[Document]:
             return read_documents(self.lake, cell.shard, snapshot, rows)
 
-        names = ("attributes", self.attribute, self.lens.version, self.rater.id, cell.shard)
-        staged = self.staging(*names)
         done = annotate(asked, read, self.lens, self.rater, existing, staged, self.spending, self.log)
         if done.left:
             raise BudgetReachedError(

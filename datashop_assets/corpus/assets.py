@@ -5,7 +5,7 @@ The step that makes `documents` makes `embeddings` too and stands in `embedding/
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import CPU, OWNERS, table_metadata
+from datashop_assets.asset_metadata import CPU, OWNERS, explained, table_metadata
 from datashop_assets.corpus.documents import PARSER_VERSION
 from datashop_assets.graph import Graph
 from datashop_assets.records import DOCUMENTS, QUARANTINE
@@ -17,9 +17,11 @@ landing_files = dg.AssetSpec(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"file"},
-    description=(
+    description=explained(
         "Crawl files as they land (parquet, jsonl, jsonl.gz, jsonl.zst, arrow). The landing sensor bundles them, in "
-        "crawl order, into shards; a registered shard never changes."
+        "crawl order, into shards; a registered shard never changes.",
+        costs="nothing: files are listed, none is read",
+        by_hand="never; the landing sensor finds new files (`datashop_assets.corpus.withdraw` takes one back)",
     ),
 )
 
@@ -32,10 +34,12 @@ documents = dg.AssetSpec(
     code_version=str(PARSER_VERSION),
     metadata=table_metadata(DOCUMENTS, QUARANTINE),
     tags=CPU,
-    description=(
+    description=explained(
         "The documents of a shard: id, text, source, licence, and the file and row they came from. Rows that are no "
         "documents go to the table `quarantine` with file, row and reason; a file that cannot be read fails its shard, "
-        "and no other."
+        "and no other.",
+        costs="reading and hashing each file once, on the CPU",
+        by_hand="for shards whose file was repaired; new shards are made by the reconcile sensor",
     ),
 )
 

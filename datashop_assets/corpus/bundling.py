@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from datashop_assets.project import Landing
 from datashop_assets.records import CrawlFile, Shard
+from resources.landing import Listing
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ def bundle(
     landing: Landing,
     now: float,
     withdrawn: Sequence[Shard] = (),
+    *,
+    more: bool = False,
 ) -> list[Shard]:
     """The shards that can be registered now, in order; `now` is in epoch seconds.
 
@@ -43,27 +46,34 @@ def bundle(
     wherever their names sort, only ever make new shards. A file that has not settled is left for later. A bundle
     closes when it has reached `shard_bytes`; a file that is as large by itself is a shard by itself. So a shard of
     several files has less than twice `shard_bytes`. The last bundle stays open, and its files wait, until its oldest
-    file is `close_after_s` old. Numbers of withdrawn shards are not given again; their files are free.
+    file is `close_after_s` old. Where the landing has `more` files than were listed, the last bundle stays open however
+    old, unless it is the only one. Numbers of withdrawn shards are not given again; their files are free.
     """
     mine = [shard for shard in registered if shard.dataset == landing.dataset]
     taken = {file.path for shard in mine for file in shard.files}
     numbers = [shard.sequence for shard in (*mine, *withdrawn) if shard.dataset == landing.dataset]
     closed: list[tuple[CrawlFile, ...]] = []
     pending: list[CrawlFile] = []
+    size = 0
 
     def close() -> None:
+        nonlocal size
         if pending:
             closed.append(tuple(pending))
             pending.clear()
+            size = 0
 
     free = (file for file in files if file.path not in taken and settled(file, landing, now))
     for file in sorted(free, key=lambda file: file.path):
         if file.bytes >= landing.shard_bytes:
             close()
         pending.append(file)
-        if sum(each.bytes for each in pending) >= landing.shard_bytes:
+        size += file.bytes
+        if size >= landing.shard_bytes:
             close()
-    if pending and now - min(file.modified for file in pending) >= landing.close_after_s:
+    old = bool(pending) and now - min(file.modified for file in pending) >= landing.close_after_s
+    done = not closed if more else old
+    if done:
         close()
     return [
         Shard(landing.dataset, f"{landing.dataset}-{number:05d}", number, bundled, landing.pool_only)
@@ -71,13 +81,23 @@ def bundle(
     ]
 
 
-def changed_files(files: Iterable[CrawlFile], registered: Iterable[Shard], landing: Landing) -> list[ChangedFile]:
-    """Files of the landing's registered shards whose size or etag is another now, or that are gone; for reporting."""
+def changed_files(
+    files: Iterable[CrawlFile],
+    registered: Iterable[Shard],
+    landing: Landing,
+    pieces: Sequence[Listing] = (Listing((), ()),),
+) -> list[ChangedFile]:
+    """Files of the landing's registered shards whose size or etag is another now, or that are gone; for reporting.
+
+    `files` are those of the `pieces`: one that would lie in none of them is not gone.
+    """
     listed = {file.path: file for file in files}
     changes = []
     for shard in registered:
         for file in shard.files if shard.dataset == landing.dataset else ():
             now = listed.get(file.path)
+            if now is None and not any(piece.covers(file.path) for piece in pieces):
+                continue
             if now is None or (now.bytes, now.etag) != (file.bytes, file.etag):
                 changes.append(ChangedFile(shard.shard, file, now))
     return changes

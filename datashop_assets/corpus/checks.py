@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from datashop_assets.asset_metadata import table
+from datashop_assets.asset_metadata import in_words, table
 from datashop_assets.corpus.quality import corpus_quality, unreadable_shards
 from datashop_assets.graph import Graph
 from datashop_assets.seams import Lake
@@ -25,7 +25,11 @@ def corpus_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:  # noqa: ARG0
         return dg.AssetCheckResult(
             passed=quality.height > 0 and bool((shares <= MOST_QUARANTINED).all()),
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"by dataset and reason": table(quality)},
+            metadata={
+                "largest quarantined share": max(shares, default=0.0),
+                "why": in_words(quality.filter(shares > MOST_QUARANTINED)),
+                "by dataset and reason": table(quality),
+            },
         )
 
     @dg.asset_check(
@@ -35,6 +39,8 @@ def corpus_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:  # noqa: ARG0
     def every_shard_is_readable(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         faults = unreadable_shards(lake)
         shown = pl.DataFrame(list(faults.items()), schema={"shard": pl.String, "fault": pl.String}, orient="row")
-        return dg.AssetCheckResult(passed=not faults, metadata={"unreadable shards": table(shown)})
+        return dg.AssetCheckResult(
+            passed=not faults, metadata={"unreadable shards": shown.height, "why": in_words(shown)}
+        )
 
     return [few_rows_are_quarantined, every_shard_is_readable]

@@ -78,7 +78,8 @@ def parse_shard(shard: Shard, landing: Landing, open_file: OpenFile, stat: StatF
 
     A row that is no document is quarantined with its place and a reason of `readers.REASONS`; it never fails the
     shard. Raises UnreadableFileError where a file is missing or cannot be read at all and, given `stat`,
-    ChangedFileError where a file is not the one that was registered; both say how its shard comes to be read.
+    ChangedFileError where a file is not the one that was registered, or is not any more once it was read; both say how
+    its shard comes to be read.
     """
     documents = _Collector(DOCUMENTS)
     quarantine = _Collector(QUARANTINE)
@@ -106,11 +107,20 @@ def _file_rows(
     structured = landing.fields or landing.messages_column
     texts = tuple(landing.fields.values()) if structured else landing.text_columns
     wanted = Wanted(texts, tuple(c for c in others if c is not None), landing.max_document_bytes)
-    try:
+
+    def check() -> None:
         if stat is not None:
             _check_unchanged(shard, file, stat(landing, file.path))
-        with open_file(landing, file.path) as handle:
-            yield from read_rows(file.path, handle, wanted)
+
+    try:
+        check()
+        try:
+            with open_file(landing, file.path) as handle:
+                yield from read_rows(file.path, handle, wanted)
+        except DamagedFileError:
+            check()  # half of one file and half of another is no damage
+            raise
+        check()  # it may have been rewritten while it was read
     except FileNotFoundError as error:
         fault, mend = f"is gone from {landing.url}", "put it back as it was registered, or"
         raise DamagedFileError(file.path, fault, f"{mend} {_register_anew(shard)}") from error

@@ -9,7 +9,6 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -113,7 +112,7 @@ def read_rows(path: str, handle: BinaryIO, wanted: Wanted) -> Iterator[Row]:
 
 def format_of(path: str) -> str | None:
     """The ending in `FORMATS` by which the file's format goes; None for a file of no known format."""
-    name = PurePosixPath(path).name.lower()
+    name = path.rpartition("/")[2].lower()
     return next((ending for ending in FORMATS if name.endswith(ending)), None)
 
 

@@ -6,7 +6,16 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from datashop_assets.asset_metadata import CPU, OWNERS, lineage_of, picture, plain_failures, table, table_metadata
+from datashop_assets.asset_metadata import (
+    CPU,
+    OWNERS,
+    explained,
+    lineage_of,
+    picture,
+    plain_failures,
+    table,
+    table_metadata,
+)
 from datashop_assets.corpus.registry import active_shards
 from datashop_assets.curation.produce import RECIPE, produce_curation
 from datashop_assets.curation.report import Report, Suspicious
@@ -106,9 +115,11 @@ def curation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         code_version=f"{RECIPE}-{graph.lens_code_version}-{graph.curation_code_version}",
         metadata=table_metadata(CURATED_ANNOTATIONS, CURATIONS),
         tags=CPU,
-        description=(
+        description=explained(
             "All ratings of the lens, corrected by what like documents were rated: how each rater errs, which scores "
-            "are probably wrong, what they should be and how sure that is, and how rare each document is."
+            "are probably wrong, what they should be and how sure that is, and how rare each document is.",
+            costs="a search for neighbours among the rated documents, on the CPU",
+            by_hand="after new annotations, to look at suspicious ratings before training",
         ),
     )
     @plain_failures

@@ -7,6 +7,7 @@ from datashop_assets.asset_metadata import (
     CPU,
     OWNERS,
     RETRY,
+    explained,
     lineage_of,
     plain_failures,
     reported,
@@ -50,7 +51,11 @@ def _minhashes(graph: Graph) -> dg.AssetsDefinition:
         code_version=f"{RECIPE}-{settings.near.version if settings.near else ''}",
         metadata=table_metadata(MINHASHES),
         tags=CPU,
-        description="The MinHash signature of every document, and the keys by which like ones are found.",
+        description=explained(
+            "The MinHash signature of every document, and the keys by which like ones are found.",
+            costs="a pass over every text on the CPU, once",
+            by_hand="hardly ever: the reconcile sensor makes new shards",
+        ),
     )
     @plain_failures
     def minhashes(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> None:
@@ -74,9 +79,11 @@ def _duplicates(graph: Graph) -> dg.AssetsDefinition:
         code_version=f"{RECIPE}-{settings.version}",
         metadata=table_metadata(DUPLICATES),
         tags=CPU,
-        description=(
+        description=explained(
             "Which documents are duplicates of earlier ones, of this shard or of one that was registered before it. "
-            "A shard that is added later changes none of it."
+            "A shard that is added later changes none of it.",
+            costs="comparing signatures, shard after shard in crawl order; no text but that of likely pairs",
+            by_hand="after the project file's `deduplication` changed, where you do not want to wait for the sensor",
         ),
     )
     @plain_failures
@@ -105,9 +112,11 @@ def _repeated_paragraphs(graph: Graph) -> dg.AssetsDefinition:
         code_version=f"{RECIPE}-{settings.paragraphs.version if settings.paragraphs else ''}",
         metadata=table_metadata(REPEATED_PARAGRAPHS),
         tags=CPU,
-        description=(
+        description=explained(
             "Paragraphs that stand more than once in a document. Releases leave out all but the first; a document of "
-            "which too little would be left is rejected."
+            "which too little would be left is rejected.",
+            costs="a pass over every text on the CPU",
+            by_hand="after the project file's `deduplication` changed, where you do not want to wait for the sensor",
         ),
     )
     @plain_failures
@@ -136,7 +145,11 @@ def _contamination(graph: Graph) -> dg.AssetsDefinition:
         code_version=f"{RECIPE}-{settings.contamination.version if settings.contamination else ''}",
         metadata=table_metadata(CONTAMINATION),
         tags=CPU,
-        description="Documents that hold items of the evaluation sets, with the item and the words that matched.",
+        description=explained(
+            "Documents that hold items of the evaluation sets, with the item and the words that matched.",
+            costs="a pass over every text on the CPU",
+            by_hand="after an evaluation set was added, where you do not want to wait for the sensor",
+        ),
     )
     @plain_failures
     def contamination(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> None:

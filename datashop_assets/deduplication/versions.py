@@ -15,12 +15,14 @@ from datashop_assets.deduplication_settings import DeduplicationSettings, NearDu
 from datashop_assets.lineage import content_id
 from datashop_assets.records import Cell, TableSpec
 
-RECIPE = 1  # raise it when the same documents and settings would be judged otherwise
+# Raise them when the same documents and settings would be judged otherwise: the second where words are compared.
+RECIPE = 1
+WORDS_RECIPE = 2  # 2: marks are parts of words, and scripts without spaces are cut into characters
 
 
 def minhashes_version(documents: str, near: NearDuplicateSettings) -> str:
     """The threshold is no part of it: another one needs no new signatures."""
-    return content_id("minhashes", RECIPE, documents, near.words, near.bands, near.rows, algorithm())
+    return content_id("minhashes", WORDS_RECIPE, documents, near.words, near.bands, near.rows, algorithm())
 
 
 def own_version(table: TableSpec, documents: str, settings: DeduplicationSettings) -> str:
@@ -32,9 +34,9 @@ def own_version(table: TableSpec, documents: str, settings: DeduplicationSetting
         near = settings.near and (settings.near.threshold, minhashes_version(documents, settings.near))
         return content_id("duplicates", RECIPE, documents, settings.exact, near)
     if table == REPEATED_PARAGRAPHS and settings.paragraphs:
-        return content_id("repeated_paragraphs", RECIPE, documents, settings.paragraphs.version)
+        return content_id("repeated_paragraphs", WORDS_RECIPE, documents, settings.paragraphs.version)
     if table == CONTAMINATION and settings.contamination:
-        return content_id("contamination", RECIPE, documents, settings.contamination.what)
+        return content_id("contamination", WORDS_RECIPE, documents, settings.contamination.what)
     raise LookupError(f"the project's `deduplication` does not ask for {table.name}")
 
 

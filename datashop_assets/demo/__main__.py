@@ -32,7 +32,7 @@ from datashop_assets.partitions import SHARDS, range_tags
 from datashop_assets.project import Landing, Project
 from resources.lake import DeltaLake
 from resources.landing import FsspecLandingArea
-from resources.profiles import Profile, dagster_home, profile_from_environment, project_of
+from resources.profiles import Profile, dagster_home, exports_of, profile_from_environment, project_of
 
 DEMO = "demo"  # begins the names of the projects whose landings the demo may fill
 # Per score lens, and per label lens, in order; a grid step covers all shards of the lens in one run.
@@ -92,10 +92,12 @@ def steps(graph: Graph, shards: list[str]) -> Iterator[Step]:
         yield Step("derive_attributes", attribute, range_tags(attribute, shards[0], shards[-1]), after=after)
     if graph.project.attributes:
         yield Step("report_attributes", None)
+    yield Step("keep_house", None)
     if graph.annealed:
         yield Step("anneal_control", None)
         for lens in graph.annealed:
             yield Step("anneal_and_evaluate_candidate", lens, partition_key=lens)
+    yield Step("plan_rollout", None)
 
 
 def failure_message(result: dg.ExecuteInProcessResult) -> str:
@@ -173,7 +175,7 @@ def run_demo(profile: Profile, documents: int | None) -> int:
         for fault in facts["landings that cannot be listed"]:
             say(f"shards: a landing cannot be listed: {fault}")
         failed = run_steps(instance, defs, list(steps(graph, shards)))
-    say(f"\n{summarise(lake, graph, profile.releases)}\n")
+    say(f"\n{summarise(lake, graph, exports_of(profile, 'releases'))}\n")
     minutes = (time.monotonic() - started) / 60
     for step in failed:
         say(f"NOT everything worked: {step} failed, see above")

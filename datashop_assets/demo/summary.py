@@ -5,7 +5,6 @@ What belongs here: wording. What does not: any figure of its own; all of them st
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import polars as pl
 
@@ -14,21 +13,20 @@ from datashop_assets.classifier.report import Report
 from datashop_assets.corpus.quality import corpus_quality
 from datashop_assets.curation.produce import current_curation
 from datashop_assets.evaluation.produce import reports
-from datashop_assets.filtering.produce import release_folder
 from datashop_assets.filtering.state import current_cutoff
 from datashop_assets.graph import Graph
 from datashop_assets.rating.quality import rating_quality
 from datashop_assets.records import RELEASES
 from datashop_assets.scoring.tables import ATTRIBUTE_REPORTS
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Exports, Lake
 from datashop_assets.selection.tables import SELECTIONS
 
 # Of the report's figures, those that a reader wants first.
 SHOWN = ("mae", "mae_gain_over_mean", "spearman", "f1_at_positive", "macro_f1", "accuracy")
 
 
-def summarise(lake: Lake, graph: Graph, releases: Path) -> str:
-    """The whole summary; `releases` is the folder that the releases are in."""
+def summarise(lake: Lake, graph: Graph, releases: Exports) -> str:
+    """The whole summary."""
     lines = ["What happened", "============="]
     for row in corpus_quality(lake).to_dicts():
         lines.append(
@@ -102,10 +100,10 @@ def _classifier(lake: Lake, lens: str) -> Iterator[str]:
             yield f"             {name.replace('_', ' ')} {figure}"
 
 
-def _filtered(lake: Lake, lens: str, releases: Path) -> Iterator[str]:
+def _filtered(lake: Lake, lens: str, releases: Exports) -> Iterator[str]:
     cutoff = current_cutoff(lake, lens)
     if cutoff is not None:
         yield f"kept share   {lens}: {cutoff.kept_share:.1%} of {cutoff.documents} documents (cut-off {cutoff.cutoff})"
     rows = lake.scan(RELEASES).filter(pl.col("lens") == lens).sort("created_at").collect().to_dicts()
     for row in rows[-1:]:
-        yield f"release      {lens}: {row['documents']} documents in {release_folder(releases, row['uri'])}"
+        yield f"release      {lens}: {row['documents']} documents in {releases.place(row['uri'])}"

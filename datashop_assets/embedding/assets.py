@@ -13,6 +13,7 @@ from datashop_assets.asset_metadata import (
     ENCODER,
     OWNERS,
     RETRY,
+    explained,
     lineage_of,
     plain_failures,
     preview,
@@ -42,7 +43,11 @@ def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         code_version=f"{EMBEDDING_RECIPE}-{graph.project.encoder.version}",
         metadata=table_metadata(EMBEDDINGS) | {"encoder": graph.project.encoder.model},
         tags=ENCODER,
-        description="One vector a document, from the project's frozen encoder. A new head over them touches no text.",
+        description=explained(
+            "One vector a document, from the project's frozen encoder. A new head over them touches no text.",
+            costs="the dearest step of a crawl: every text through the encoder, once for all lenses",
+            by_hand="for a backfill of an old crawl before its turn; new shards are made by the reconcile sensor",
+        ),
     )
 
     @dg.multi_asset(

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.asset_metadata import table
+from datashop_assets.asset_metadata import differing
 from datashop_assets.corpus.quality import incomplete_cells
 from datashop_assets.graph import Graph
 from datashop_assets.records import EMBEDDINGS
@@ -17,6 +17,6 @@ def embedding_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:  # noqa: A
         lake: dg.ResourceParam[Lake], encoder: dg.ResourceParam[Encoder]
     ) -> dg.AssetCheckResult:
         wrong = incomplete_cells(lake, EMBEDDINGS.of(encoder.id))
-        return dg.AssetCheckResult(passed=wrong.is_empty(), metadata={"shards that differ": table(wrong)})
+        return dg.AssetCheckResult(passed=wrong.is_empty(), metadata=differing({"embeddings": wrong}))
 
     return [every_document_is_embedded]

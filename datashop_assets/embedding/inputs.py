@@ -86,6 +86,22 @@ def document_batches(
         yield read.select(part["position"], "id", "text", "text_sha")
 
 
+def texts_of(
+    lake: Lake, shard: str, ids: pl.Series, *, rows: int = 512, chars: int = 16_000_000
+) -> Iterator[pl.DataFrame]:
+    """Id and text of these documents of a shard, in file and row order, some at a time; ids that it lacks are left out.
+
+    Text is read by id, as a predicate of the scan: row groups without any of them are skipped. Batches are bounded as
+    those of `document_batches` are.
+    """
+    documents = lake.scan(DOCUMENTS, {"shard": [shard]}).filter(pl.col("id").is_in(ids.implode()))
+    places = documents.select("id", "file", "row", "chars").sort("file", "row").collect()
+    for part in _stretches(places.with_row_index("position").cast({"position": pl.Int64}), rows, chars):
+        inside = pl.col("file").is_between(pl.lit(part["file"][0]), pl.lit(part["file"][-1]))
+        some = documents.filter(inside, pl.col("id").is_in(part["id"].implode()))
+        yield part.select("id").join(some.select("id", "text").collect(), on="id", how="inner", maintain_order="left")
+
+
 def _stretches(places: pl.DataFrame, rows: int, chars: int) -> Iterator[pl.DataFrame]:
     """Consecutive positions, each stretch within both bounds."""
     start, held = 0, 0

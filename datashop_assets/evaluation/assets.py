@@ -5,7 +5,15 @@ import polars as pl
 
 from datashop_assets.annealing.inputs import draw_documents
 from datashop_assets.annealing.produce import Workshop, newest_model
-from datashop_assets.asset_metadata import OWNERS, TRAINING, lineage_of, picture, plain_failures, table_metadata
+from datashop_assets.asset_metadata import (
+    OWNERS,
+    TRAINING,
+    explained,
+    lineage_of,
+    picture,
+    plain_failures,
+    table_metadata,
+)
 from datashop_assets.evaluation.produce import produce_report
 from datashop_assets.evaluation.slices import enough_for_slices
 from datashop_assets.graph import Graph
@@ -31,9 +39,11 @@ def evaluation_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         metadata=table_metadata(EVAL_REPORTS),
         pool="training",
         tags=TRAINING,
-        description=(
+        description=explained(
             "Control and candidate on the same questions and the same held-out texts, compared sample by sample, with "
-            "intervals. It says `no difference shown` when that is so."
+            "intervals. It says `no difference shown` when that is so.",
+            costs="running the evaluation tasks on two models",
+            by_hand="after the candidate was annealed",
         ),
     )
     @plain_failures

@@ -39,9 +39,11 @@ def evaluate(
 
     torch.set_num_threads(threads or available_cpus())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    weights: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    weights: Any = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
     weights.to(device)
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     lm = HFLM(pretrained=weights, tokenizer=tokenizer, batch_size=batch_size, device=device)
     manager = TaskManager(include_path=str(tasks), include_defaults=False)
     results = []

@@ -13,12 +13,12 @@ from datashop_assets.asset_metadata import (
     PERMANENT,
     RATER,
     RETRY,
+    explained,
     lineage_of,
     log_outcome,
     outcome_metadata,
     picture,
     plain_failures,
-    preview,
     table,
     table_metadata,
 )
@@ -34,7 +34,7 @@ from datashop_assets.partitions import (
     lens_partitions,
     partition_key,
 )
-from datashop_assets.plots import confusion_matrix, histogram, predicted_vs_label
+from datashop_assets.plots import confusion_matrix, predicted_vs_label
 from datashop_assets.project import RatingBudget
 from datashop_assets.rating.annotate import summary
 from datashop_assets.rating.lens import Lens
@@ -79,12 +79,9 @@ class AnnotationConfig(dg.Config):
 
 
 def annotation_facts(rows: pl.DataFrame, lens: Lens) -> dict[str, Any]:
-    """What people see of a rated cell."""
-    scores = rows["score"].drop_nulls()
-    facts: dict[str, Any] = {**summary(rows, lens), "preview": preview(rows, ["id", "score", "reason", "rationale"])}
-    if len(scores):
-        facts["scores"] = picture(histogram(scores, xlabel=lens.title, bins=(lens.high - lens.low) * 2), "scores")
-    return {name: value for name, value in facts.items() if value is not None}
+    """What people see of a rated cell: numbers alone, since there is an event of each cell for ever. The documents
+    and the picture are on the lens's `rating_summary`."""
+    return {name: value for name, value in summary(rows, lens).items() if value is not None}
 
 
 def report_facts(lens: Lens, exemplars: Sequence[AgainstExemplars], compared: Sequence[Pair]) -> dict[str, Any]:
@@ -205,10 +202,12 @@ def rating_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **rated_asset(graph),
         partitions_def=grid_partitions(graph),
-        description=(
+        description=explained(
             "A hash-chosen sample of each shard, rated by one LLM or more through a lens. A judgement that fails is a "
             "null score with a reason, never a number. Ratings that exist are never asked for again. A run stops at "
-            "its budget, keeps what was rated, and goes on from there when it is run again."
+            "its budget, keeps what was rated, and goes on from there when it is run again.",
+            costs="the rater's time or money, `sample_per_shard` documents of each shard",
+            by_hand="**always**, with a budget in the launchpad: a sensor starts it for `auto_annotate` lenses alone",
         ),
     )
     def annotations(
@@ -231,9 +230,11 @@ def rating_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         pool="rater",
         tags=RATER,
         retry_policy=RETRY,
-        description=(
+        description=explained(
             "How the raters of a lens follow its check exemplars, whose scores are known, and how they agree with each "
-            "other on the documents that both rated. Each rater is asked about the exemplars once."
+            "other on the documents that both rated. Each rater is asked about the exemplars once.",
+            costs="the rater's time for the check exemplars, once for each rater",
+            by_hand="after a rater or the lens was changed, before you trust its ratings",
         ),
     )
     @plain_failures

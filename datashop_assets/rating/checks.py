@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import dagster as dg
 import polars as pl
 
-from datashop_assets.asset_metadata import table
+from datashop_assets.asset_metadata import in_words, table
 from datashop_assets.graph import Graph
 from datashop_assets.rating.assets import BUDGET_CHECK
 from datashop_assets.rating.lens import Lens
@@ -35,7 +35,8 @@ def rating_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         quality = present_quality(lake, graph, raters, score_lenses)
         present = quality.filter("in force")
         passed = present.height > 0 and not present["exceeded"].any()
-        return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(quality)})
+        why = in_words(present.filter("exceeded"))
+        return dg.AssetCheckResult(passed=passed, metadata={"why": why, "by lens and rater": table(quality)})
 
     @dg.asset_check(
         asset="annotations",
@@ -48,7 +49,8 @@ def rating_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:
         quality = present_quality(lake, graph, raters, score_lenses)
         present = quality.filter("in force")
         passed = present.height > 0 and bool((present["distinct scores"] > 1).all())
-        return dg.AssetCheckResult(passed=passed, metadata={"by lens and rater": table(quality)})
+        why = in_words(present.filter(pl.col("distinct scores") <= 1))
+        return dg.AssetCheckResult(passed=passed, metadata={"why": why, "by lens and rater": table(quality)})
 
     @dg.asset_check(
         asset="annotations",

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from datashop_assets.durable import replaced_file
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Exports, Lake
 
 # Columns of an exported rating, in order. What was judged comes last, and only where it is asked for.
 EXPORTED = [
@@ -117,6 +117,13 @@ def write_csv(frame: pl.DataFrame, file: Path) -> Path:
     with replaced_file(file) as partial:
         frame.write_csv(partial)
     return file
+
+
+def publish_csv(frame: pl.DataFrame, summaries: Exports, folder: str, file: str) -> str:
+    """`write_csv` to a file in a folder of the project's summaries; gives its path or URL."""
+    write_csv(frame, summaries.folder(folder) / file)
+    summaries.refresh(folder)
+    return f"{summaries.place(folder)}/{file}"
 
 
 def _write_jsonl(frames: Iterator[pl.DataFrame], file: Path) -> int:

@@ -5,7 +5,6 @@ not: judging (`produce.py`, the same for both kinds of lens), the figures (`labe
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,6 +14,7 @@ from pydantic import Field
 from datashop_assets.asset_metadata import (
     CPU,
     OWNERS,
+    explained,
     picture,
     plain_failures,
     preview,
@@ -30,7 +30,7 @@ from datashop_assets.partitions import (
 from datashop_assets.plots import share_bars, share_map
 from datashop_assets.rating.annotate import FAILED, LEFT_OUT
 from datashop_assets.rating.assets import AnnotationConfig, CellEvent, Raters, rate_partitions, rated_asset
-from datashop_assets.rating.exports import write_csv
+from datashop_assets.rating.exports import publish_csv
 from datashop_assets.rating.label_agreement import label_pair_table, label_pairs
 from datashop_assets.rating.labels import (
     DISTRIBUTION,
@@ -44,7 +44,7 @@ from datashop_assets.rating.labels import (
 )
 from datashop_assets.rating.lens import Lens
 from datashop_assets.rating.rater_report import names_of
-from datashop_assets.seams import Lake, Staging
+from datashop_assets.seams import Exports, Lake, Staging
 
 LABEL_BUDGET_CHECK = "labelling_budgets_sufficed"
 NOTHING_JUDGED = "Nothing was judged by this rater through this lens as it is now: materialize `document_labels` first."
@@ -58,7 +58,7 @@ class LabelReportConfig(dg.Config):
 
 def label_facts(rows: pl.DataFrame, lens: Lens) -> dict[str, Any]:  # noqa: ARG001 - both kinds of lens are rated alike
     """What people see of a labelled cell."""
-    return {**label_counts(rows), "preview": preview(rows, ["id", "labels", "reason", "rationale"])}
+    return dict(label_counts(rows))
 
 
 def report_facts(judged: pl.DataFrame, shares: pl.DataFrame, lens: Lens, most: int) -> dict[str, Any]:
@@ -68,6 +68,7 @@ def report_facts(judged: pl.DataFrame, shares: pl.DataFrame, lens: Lens, most: i
         "failed": judged.filter(FAILED).height,
         "skipped": judged.filter(LEFT_OUT).height,
         "failures": table(failures(judged)),
+        "preview": preview(judged.drop_nulls("labels"), ["dataset", "source", "id", "labels"]),
     }
     if judged.is_empty():
         facts["note"] = NOTHING_JUDGED
@@ -93,9 +94,11 @@ def label_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **rated_asset(graph),
         partitions_def=label_grid_partitions(graph),
-        description=(
+        description=explained(
             "A hash-chosen sample of each shard, labelled by an LLM with the vocabulary of a label lens. A document "
-            "has any number of labels, or none; a judgement that fails has a reason. What exists is never asked again."
+            "has any number of labels, or none; a judgement that fails has a reason. What exists is never asked again.",
+            costs="the rater's time or money, `sample_per_shard` documents of each shard",
+            by_hand="**always**, with a budget in the launchpad: a sensor starts it for `auto_annotate` lenses alone",
         ),
     )
     def document_labels(
@@ -115,9 +118,11 @@ def label_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         kinds={"polars", "csv"},
         metadata=table_metadata(DISTRIBUTION) | {"dagster/storage_kind": "csv"},
         tags=CPU,
-        description=(
+        description=explained(
             "How often each label of a label lens is given: over all datasets, by dataset and by source, with "
-            "intervals. Labels that hardly occur show where more data is needed. With several raters, how they agree."
+            "intervals. Labels that hardly occur show where more data is needed. With several raters, how they agree.",
+            costs="seconds on the CPU",
+            by_hand="when you want to read what was labelled",
         ),
     )
     @plain_failures
@@ -126,13 +131,13 @@ def label_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         config: LabelReportConfig,
         lake: dg.ResourceParam[Lake],
         raters: dg.ResourceParam[Raters],
-        summaries: dg.ResourceParam[Path],
+        summaries: dg.ResourceParam[Exports],
     ) -> dg.MaterializeResult:
         lens = graph.lenses[context.partition_key]
         rater = raters(graph.settings(lens.name).rater).id
         judged = judged_documents(lake, lens, rater)
         shares = distribution(judged, lens)
-        file = write_csv(shares, summaries / lens.name / "labels.csv")
+        file = publish_csv(shares, summaries, lens.name, "labels.csv")
         facts = report_facts(judged, shares, lens, config.top)
         names = {raters(name).id: name for name in graph.settings(lens.name).all_raters}
         facts["raters with each other"] = table(label_pair_table(label_pairs(lake, lens, names_of(lake, lens, names))))

@@ -23,6 +23,7 @@ NO_LABEL = "(no label)"
 # Stands for the dataset and source of a rated document that is no document of its shard any longer.
 GONE = "(gone)"
 EVERYTHING = "all datasets"
+CELL_LABELS = 8
 
 DISTRIBUTION = TableSpec(
     "label_distribution",
@@ -154,13 +155,14 @@ def top(shares: pl.DataFrame, label_set: str, count: int, group: str = EVERYTHIN
 
 
 def label_counts(annotations: pl.DataFrame) -> Mapping[str, Any]:
-    """Counts of one rated cell for people: judgements, failures by reason, documents by label and without any."""
+    """Counts of one rated cell for people: judgements, failures by reason, documents without any label, and by the
+    most frequent ones, few because there is an event of each cell for ever."""
     succeeded = annotations.filter(pl.col("reason").is_null())
     given = Counter(f"{x['set']}: {x['label']}" for labels in succeeded["labels"] for x in labels)
     return {
         **failure_counts(annotations),
         "without_any_label": int((succeeded["labels"].list.len() == 0).sum()),
-        "by_label": dict(given.most_common()),
+        "by_label": dict(given.most_common(CELL_LABELS)),
     }
 
 

@@ -3,8 +3,8 @@
 What belongs here: that choice, and its version. What does not: sampling (`sampling.py`), filtering (its stage, which
 stands after this one: what is read here is its table, as it is now).
 
-What a changed population leaves out of the sample stays rated: judgements that were paid for are kept, are never asked
-for again, and are trained on. What it adds is asked.
+What a changed population leaves out of the sample stays rated: judgements that were paid for are kept and never asked
+for again. They are trained on where the population keeps their documents still. What it adds is asked.
 """
 
 from collections.abc import Sequence

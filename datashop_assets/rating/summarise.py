@@ -12,9 +12,9 @@ import polars as pl
 
 from datashop_assets.graph import Graph, load_graph
 from datashop_assets.project import ProjectError
-from datashop_assets.rating.summary import NOTHING_RATED, Summary, summarise, write_summary
+from datashop_assets.rating.summary import NOTHING_RATED, Summary, publish_summary, summarise
 from datashop_assets.seams import PermanentError
-from resources.profiles import open_lake, profile_from_environment, project_of
+from resources.profiles import exports_of, open_lake, profile_from_environment, project_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             summary = summarise(lake, lens, graph.settings(name).summary)
             print(as_text(name, summary))  # noqa: T201
             if options.write:
-                files = write_summary(lake, lens, summary, profile.summaries)
+                files = publish_summary(lake, lens, summary, exports_of(profile, "summaries"))
                 print("\n".join(f"written: {file}" for file in files.values()))  # noqa: T201
     except (ValueError, OSError, PermanentError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

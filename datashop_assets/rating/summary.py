@@ -15,7 +15,7 @@ from datashop_assets.rating.estimates import mean_interval
 from datashop_assets.rating.exports import export_ratings, write_csv
 from datashop_assets.rating.lens import Criterion, Lens
 from datashop_assets.records import ANNOTATIONS, DOCUMENTS, TableSpec
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Exports, Lake
 
 NOTHING_RATED = "nothing is rated through this lens as it is now; materialize `annotations`, or import ratings"
 # Stands for the dataset of a rated document that is no document of its shard any longer.
@@ -78,6 +78,13 @@ def write_summary(lake: Lake, lens: Lens, summary: Summary, folder: Path) -> dic
         "means": write_csv(summary.means, folder / "means.csv"),
         "ratings": folder / "ratings.jsonl",
     }
+
+
+def publish_summary(lake: Lake, lens: Lens, summary: Summary, summaries: Exports) -> dict[str, str]:
+    """`write_summary` to where the project's summaries are; gives each file's path or URL."""
+    files = write_summary(lake, lens, summary, summaries.folder(lens.name).parent)
+    summaries.refresh(lens.name)
+    return {name: f"{summaries.place(lens.name)}/{file.name}" for name, file in files.items()}
 
 
 def rated_documents(lake: Lake, lens: Lens) -> pl.DataFrame:

@@ -1,7 +1,6 @@
 """Assets of the selection stage: a lens's subset, and strategies side by side."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +10,7 @@ from pydantic import Field
 from datashop_assets.asset_metadata import (
     CPU,
     OWNERS,
+    explained,
     lineage_of,
     picture,
     plain_failures,
@@ -24,7 +24,7 @@ from datashop_assets.partitions import EVERY_SHARD, GRID_TO_LENS, lens_partition
 from datashop_assets.plots import histograms, named_points, share_map
 from datashop_assets.project import ProjectError
 from datashop_assets.records import EMBEDDINGS, SCORES
-from datashop_assets.seams import Encoder, Lake, LanguageModels
+from datashop_assets.seams import Encoder, Exports, Lake, LanguageModels
 from datashop_assets.selection.budget import Budget
 from datashop_assets.selection.compare import Comparison
 from datashop_assets.selection.documents import Population, rated_documents, scored_documents
@@ -84,7 +84,7 @@ def subset_facts(made: Subset, pool: pl.DataFrame | None, lens_title: str) -> di
         "budget": record["budget"],
         "seed": record["seed"],
         "subset": record["subset"],
-        "path": dg.MetadataValue.path(str(made.directory)),
+        "path": dg.MetadataValue.path(made.place),
         "reasons": table(reasons.head(20)),
         "sources": table(rows["source"].value_counts(sort=True).rename({"count": "documents"})),
         "left out": dg.MetadataValue.json(json.loads(record["left_out"])),
@@ -196,9 +196,11 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **common,
         metadata=table_metadata(SELECTED, SELECTIONS),
-        description=(
+        description=explained(
             "The documents of the lens that a strategy takes within a budget of rows or tokens, ranked, each with its "
-            "reason; as Parquet and JSONL too. Every subset stays beside those before it."
+            "reason; as Parquet and JSONL too. Every subset stays beside those before it.",
+            costs="by strategy: seconds of sorting, or a model's pass over every candidate",
+            by_hand="when you need a subset for a training run",
         ),
     )
     @plain_failures
@@ -208,7 +210,7 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lake: dg.ResourceParam[Lake],
         encoder: dg.ResourceParam[Encoder],
         language_models: dg.ResourceParam[LanguageModels],
-        subsets: dg.ResourceParam[Path],
+        subsets: dg.ResourceParam[Exports],
     ) -> dg.MaterializeResult:
         lens = context.partition_key
         settings = config.over(graph.settings(lens).selection)
@@ -226,9 +228,11 @@ def selection_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **common,
         metadata=table_metadata(SELECTION_COMPARISONS),
-        description=(
+        description=explained(
             "What several strategies take of the lens's documents at several budgets with several seeds: scores, "
-            "tokens, sources, diversity, how much they take alike, and whether another seed takes the same."
+            "tokens, sources, diversity, how much they take alike, and whether another seed takes the same.",
+            costs="each strategy of the comparison once a seed",
+            by_hand="before you decide on a strategy",
         ),
     )
     @plain_failures

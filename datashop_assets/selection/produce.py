@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from datashop_assets.durable import new_directory, sole_writer
 from datashop_assets.lineage import content_id
-from datashop_assets.seams import Lake
+from datashop_assets.seams import Exports, Lake
 from datashop_assets.selection import compare
 from datashop_assets.selection.budget import Budget, select
 from datashop_assets.selection.documents import ROWS_AT_ONCE, Population, texts_of
@@ -52,11 +52,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Subset:
-    """A subset as it stands. `rows` are those of the table, `record` that of `selections`."""
+    """A subset as it stands. `rows` are those of the table, `record` that of `selections`; `place` has its files."""
 
     rows: pl.DataFrame
     record: Mapping[str, Any]
-    directory: Path
+    place: str
     reused: bool
 
 
@@ -66,45 +66,43 @@ def subset_id(lens: str, population: Population, choice: Choice) -> str:
 
 
 def produce_subset(
-    lake: Lake, lens: str, population: Population, choice: Choice, folder: Path, lineage: Mapping[str, Any]
+    lake: Lake, lens: str, population: Population, choice: Choice, subsets: Exports, lineage: Mapping[str, Any]
 ) -> Subset:
-    """Select, write the files below `folder`, commit the rows, and record; or return what is there.
+    """Select, put the files where subsets are, commit the rows, and record; or return what is there.
 
     Raises SelectionError where nothing is selected, naming what was left out and why.
     """
     subset = subset_id(lens, population, choice)
-    directory = folder / lens / subset
+    name, table = f"{lens}/{subset}", SELECTED.of(lens)
+    directory, place = subsets.folder(name), subsets.place(name)
     with sole_writer(directory):  # two runs that want the same subset make it once
-        return _standing(lake, lens, subset, directory) or _made(
-            lake, lens, subset, population, choice, directory, lineage
-        )
+        if (known := _standing(lake, lens, subset, directory)) is not None:
+            return Subset(*known, place, reused=True)
+        rows, record = _selected(lens, subset, population, choice)
+        _write(lake, rows, record, directory)
+        subsets.publish(name)
+        lake.commit(table, rows, [{"subset": subset, "version": population.version}], lineage)
+        lake.commit(SELECTIONS, pl.DataFrame([record], schema=SELECTIONS.schema), None, lineage)
+    return Subset(rows, record, place, reused=False)
 
 
-def _standing(lake: Lake, lens: str, subset: str, directory: Path) -> Subset | None:
-    """The subset, where files, rows and record are all there."""
+def _standing(lake: Lake, lens: str, subset: str, directory: Path) -> tuple[pl.DataFrame, Mapping[str, Any]] | None:
+    """Rows and record of the subset, where they and the files are all there."""
     table = SELECTED.of(lens)
     known = lake.scan(SELECTIONS).filter(pl.col("subset") == subset).sort("created_at").collect()
     if known.height and directory.is_dir() and subset in lake.cells(table)["subset"].to_list():
         rows = lake.scan(table, {"subset": [subset]}).sort("rank").collect()
-        return Subset(rows, known.row(-1, named=True), directory, reused=True)
+        return rows, known.row(-1, named=True)
     return None
 
 
-def _made(
-    lake: Lake,
-    lens: str,
-    subset: str,
-    population: Population,
-    choice: Choice,
-    directory: Path,
-    lineage: Mapping[str, Any],
-) -> Subset:
-    table = SELECTED.of(lens)
+def _selected(lens: str, subset: str, population: Population, choice: Choice) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """Rows and record of a new subset. Raises SelectionError where it would be empty."""
     ranking = select(choice.strategy, population.pool, choice.seed, choice.budget)
     if not len(ranking):
         why = "; ".join([*ranking.notes, *(f"{count:,} {reason}" for reason, count in ranking.left_out.items())])
         raise SelectionError(f"{choice.strategy.name} selects none of {len(population.pool):,} documents: {why}")
-    rows = _rows(population, ranking).with_columns(subset=pl.lit(subset)).select(list(table.schema))
+    rows = _rows(population, ranking).with_columns(subset=pl.lit(subset)).select(list(SELECTED.schema))
     record = {
         "lens": lens,
         "subset": subset,
@@ -121,10 +119,7 @@ def _made(
         "uri": f"{lens}/{subset}",
         "created_at": datetime.now(UTC),
     }
-    _write(lake, rows, record, directory)
-    lake.commit(table, rows, [{"subset": subset, "version": population.version}], lineage)
-    lake.commit(SELECTIONS, pl.DataFrame([record], schema=SELECTIONS.schema), None, lineage)
-    return Subset(rows, record, directory, reused=False)
+    return rows, record
 
 
 def _rows(population: Population, ranking: Ranking) -> pl.DataFrame:
@@ -159,7 +154,8 @@ def _write(lake: Lake, rows: pl.DataFrame, record: Mapping[str, Any], directory:
             if writer is None:
                 writer = closing.enter_context(pq.ParquetWriter(partial / "subset.parquet", batch.schema))
             writer.write_table(batch)
-        manifest = {**record, "created_at": record["created_at"].isoformat()}
+        # Without the time: two machines that make it at once write the same files.
+        manifest = {name: value for name, value in record.items() if name != "created_at"}
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 

@@ -129,7 +129,7 @@ def test_a_promotion_makes_what_is_combined_of_its_scores_anew(scored: World) ->
     scored.change_project(lenses={"teaching": {"rater": "other", "sample_per_shard": 40}})
     scored.run("rate_documents", "teaching")
     scored.run("train_and_promote_classifier", "teaching", fails=True)
-    scored.promote("teaching", override_by="someone", note="a test of promotions")
+    scored.promote("teaching", override=True, by="someone", note="a test of promotions")
     ran = scored.reconcile()
     assert ran.index("score_documents") < ran.index("derive_attributes")
     assert score_source(scored.lake, scored.graph.project, "best_of_both").classifier != first
@@ -176,6 +176,30 @@ def test_a_raters_budget_ends_the_run_and_the_next_one_goes_on(scored: World) ->
     scored.run("measure_attributes", "rated")
     assert len(asked) == 110, "nothing is asked about twice"
     assert attribute_rows(scored, "rated").height == 160
+
+
+def test_judgements_are_kept_apart_from_models_scores_and_those_of_the_former_stage_are_taken_over(
+    scored: World,
+) -> None:
+    asked = {"kind": "rater", "rater": "scripted", "lens": "clarity"}
+    scored.change_project(attributes={"depth": asked})
+    scored.run("measure_attributes", "depth")
+    staging = scored.profile.staging
+    assert not (staging / "attributes").exists()
+    (staging / "rated_attributes").rename(staging / "attributes")
+    scored.lake.commit(ATTRIBUTE_SCORES.of("depth"), *nothing_of(scored, "depth"), {})
+    questions: list[str] = []
+    scored.judge = lambda text: questions.append(text) or 1.0
+    scored.run("measure_attributes", "depth")
+    assert questions == []
+    assert attribute_rows(scored, "depth")["score"].drop_nulls().len() == 160
+
+
+def nothing_of(world: World, attribute: str) -> tuple[pl.DataFrame, list[dict[str, str]]]:
+    """The attribute's cells without rows, as an earlier version made them."""
+    table = ATTRIBUTE_SCORES.of(attribute)
+    cells = world.lake.cells(table).select("classifier", "shard", version=pl.lit("earlier")).to_dicts()
+    return table.empty(), cells
 
 
 def test_functions_of_scores_and_of_text(scored: World) -> None:

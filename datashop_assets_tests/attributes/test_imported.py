@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,21 @@ def test_files_that_are_missing_damaged_or_of_no_known_format_are_named(lake: De
 
 def test_changed_files_have_another_content(lake: DeltaLake, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(lines(entry("a", 1)))
+    os.utime(tmp_path / "x.jsonl", (5, 5))
     before = ImportedScores(lake, settings(tmp_path / "x.jsonl"), []).content
+    os.utime(tmp_path / "x.jsonl", (9, 9))  # copied or touched
     assert ImportedScores(lake, settings(tmp_path / "x.jsonl"), []).content == before
-    (tmp_path / "x.jsonl").write_bytes(lines(entry("a", 1), entry("b", 1)))
+    (tmp_path / "x.jsonl").write_bytes(lines(entry("a", 2)))  # of the same size, at the same time
+    os.utime(tmp_path / "x.jsonl", (5, 5))
     assert ImportedScores(lake, settings(tmp_path / "x.jsonl"), []).content != before
+
+
+def test_what_was_recorded_by_the_time_of_the_last_change_stays_until_there_is_one(
+    lake: DeltaLake, tmp_path: Path
+) -> None:
+    (tmp_path / "x.jsonl").write_bytes(lines(entry("a", 1)))
+    (file,) = list_files(settings(tmp_path / "x.jsonl"))
+    recorded = [[file.url, file.bytes, file.changed]]
+    assert ImportedScores(lake, settings(tmp_path / "x.jsonl"), [], recorded).content == recorded
+    os.utime(tmp_path / "x.jsonl", (5, 5))
+    assert ImportedScores(lake, settings(tmp_path / "x.jsonl"), [], recorded).content != recorded

@@ -108,7 +108,7 @@ def test_a_bad_shard_stays_visible_in_facts_and_check_until_its_file_is_read(wor
     assert fault.startswith("crawl-00002: c.jsonl.gz is cut short")
     (check,) = checks_of(world.run("parse_and_embed_shards", shards=world.shards[:2]), "every_shard_is_readable")
     assert not check.passed
-    assert "c.jsonl.gz" in str(check.metadata["unreadable shards"].value)
+    assert "c.jsonl.gz" in str(check.metadata["why"].value)
 
     withdraw_shard(world.lake, "crawl-00002", "cut off", "me")
     assert world.look().facts["unreadable shards"] == []

@@ -12,6 +12,8 @@ def test_too_many_quarantined_rows_are_a_warning_that_names_dataset_and_reason(w
     shown = str(check.metadata["by dataset and reason"].value)
     assert "crawl" in shown
     assert "empty" in shown
+    assert "1 empty_text" in str(check.metadata["why"].value), "in words too: the page shows tables after a click"
+    assert check.metadata["largest quarantined share"].value == 0.1
 
 
 def test_few_quarantined_rows_are_no_warning(world: World) -> None:

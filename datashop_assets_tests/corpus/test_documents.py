@@ -1,9 +1,11 @@
 """What becomes of the rows of a shard: documents, or quarantine with a reason."""
 
+import gzip
 import hashlib
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import deltalake
@@ -18,6 +20,7 @@ from datashop_assets.corpus.documents import ChangedFileError, ParsedShard, docu
 from datashop_assets.corpus.readers import REASONS, UnreadableFileError
 from datashop_assets.project import Landing
 from datashop_assets.records import DOCUMENTS, QUARANTINE, CrawlFile, Shard
+from resources.landing import FsspecLandingArea
 
 LANDING = Landing(dataset="web", url="memory://crawl", max_document_bytes=1000)
 WITH_ID = LANDING.model_copy(update={"id_column": "key"})
@@ -274,6 +277,27 @@ def test_a_file_that_changed_since_registration_is_refused(now: CrawlFile) -> No
 
     with pytest.raises(ChangedFileError, match=r"a\.jsonl was registered with 0 bytes and etag v1, and now has"):
         parse_shard(shard_of({"a.jsonl": b""}), LANDING, open_file, lambda landing, path: now)
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        pytest.param(gzip.compress(lines({"text": "another"})), id="another file in its place"),
+        pytest.param(gzip.compress(lines({"text": "another"}))[:20], id="one that is being copied over it"),
+    ],
+)
+def test_a_file_that_is_rewritten_while_it_is_read_is_refused(tmp_path: Path, rewritten: bytes) -> None:
+    area, landing = FsspecLandingArea(), LANDING.model_copy(update={"url": str(tmp_path)})
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines({"text": "registered"})))
+    shard = Shard("web", "web-00000", 0, (area.stat(landing, "a.jsonl.gz"),))
+
+    def open_file(asked: Landing, path: str) -> BinaryIO:
+        handle = area.open_file(asked, path)
+        (tmp_path / path).write_bytes(rewritten)
+        return handle
+
+    with pytest.raises(ChangedFileError, match=r"a\.jsonl\.gz was registered with .* restore it, or withdraw"):
+        parse_shard(shard, landing, open_file, area.stat)
 
 
 SHARD = shard_of({"a.jsonl": b"1234"})

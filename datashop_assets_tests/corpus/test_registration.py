@@ -1,14 +1,19 @@
 """Registering: which files wait, which are new, and that nothing is registered twice."""
 
+import os
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 
+from datashop_assets.corpus.progress import Progress
 from datashop_assets.corpus.registration import register_new_shards
 from datashop_assets.corpus.registry import UnknownShardError, find_shard, registered_shards, shards_by_key
-from datashop_assets.records import SHARDS
+from datashop_assets.project import Landing
+from datashop_assets.records import SHARDS, CrawlFile
 from datashop_assets_tests.worlds import DATASET, World
-from resources.landing import FsspecLandingArea
+from resources.landing import FsspecLandingArea, Listing
 
 
 def look(world: World, later_s: float = 0):
@@ -60,6 +65,61 @@ def test_a_file_that_is_still_being_written_waits_until_it_has_settled(world: Wo
     found = look(world)
     assert (found.new, found.waiting_files) == ((), 1)
     assert len(look(world, later_s=61).new) == 1
+
+
+def test_a_file_that_is_written_for_more_than_a_day_is_named(world: World) -> None:
+    world.change_project(landings=[LANDING | {"settle_s": 60}])
+    file, now = world.land("a", [1]), time.time()
+    progress, told = {}, []
+    for at in (now, now + 3600, now + 25 * 3600):
+        os.utime(file, (at, at))
+        found = register_new_shards(
+            world.lake, world.graph.project, FsspecLandingArea().look, at, {}, progress=progress
+        )
+        progress = found.progress
+        told.append(found.troubles["files still being written after more than a day"])
+    since = datetime.fromtimestamp(now, UTC)
+    assert told == [[], [], [f"crawl: a.jsonl, since {since:%Y-%m-%d %H:%M} UTC"]]
+
+
+def test_a_file_that_hangs_holds_up_nobody_where_a_tick_may_register_few(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece whose shards did not fit into the tick is not passed by: its shards come in crawl order."""
+    monkeypatch.setattr("datashop_assets.corpus.registration.LISTED_A_LOOK", 3)
+    world.change_project(landings=[LANDING | {"settle_s": 60}])
+    now = time.time()
+    files = [CrawlFile("a", 1, "x", now), *(CrawlFile(f"f-{n}", 1, "x", 0.0) for n in range(6))]
+
+    def pieces(landing: Landing, after: str = "", most: int | None = None) -> Listing:
+        left = [file for file in files if file.path > after]
+        return Listing(tuple(left[:most]), (), after, left[most - 1].path if most and most < len(left) else None)
+
+    progress: Mapping[str, Progress] = {}
+    for _ in range(12):
+        found = register_new_shards(world.lake, world.graph.project, pieces, now, {}, progress=progress, most_shards=1)
+        progress = found.progress
+    assert [shard.files[0].path for shard in found.shards] == [f"f-{n}" for n in range(6)]
+    assert list(progress[DATASET].unsettled) == ["a"]
+
+
+def test_of_many_changed_and_unknown_files_some_are_named_and_all_are_counted(world: World) -> None:
+    files = [world.land(f"part-{n:02d}", [n]) for n in range(25)]
+    look(world)
+    for number, file in enumerate(files):
+        file.unlink()
+        (file.parent / f"{number}.csv").write_text("text")
+    facts = look(world).facts
+    for kind in ("changed or vanished files", "unknown files"):
+        assert len(facts[kind]) == 21
+        assert facts[kind][-1] == "crawl: and 5 more"
+        assert facts[f"{kind} in all"] == 25
+
+
+def test_a_landing_that_exists_and_is_empty_is_no_trouble(world: World) -> None:
+    facts = look(world).facts
+    assert facts["landings that cannot be listed"] == []
+    assert facts["landings where no file has come yet"] == [DATASET]
 
 
 def test_files_of_no_known_format_are_facts(world: World) -> None:

@@ -27,7 +27,7 @@ def look(uri: str, project: Project, seen: Sequence[str] | None, together: Barri
     lake = DeltaLake(uri)
     for number in range(rounds):
 
-        def look_together(landing: Landing, first: bool = number == 0) -> Listing:
+        def look_together(landing: Landing, after: str, most: int | None, first: bool = number == 0) -> Listing:
             files = FsspecLandingArea().list_files(landing)
             together.wait(TOGETHER_WITHIN_S)
             return Listing(tuple(f for f in files if not first or seen is None or f.path in seen), ())

@@ -15,10 +15,20 @@ from datashop_assets.deduplication.words import ngrams, words_of
         pytest.param("naïve Ärger x_1 3.14", ["naïve", "ärger", "x_1", "3", "14"], id="letters of any script, numbers"),
         pytest.param("我喜欢猫 and tea", ["我", "喜", "欢", "猫", "and", "tea"], id="Chinese, character by character"),
         pytest.param("コーヒー", ["コ", "ー", "ヒ", "ー"], id="Japanese"),
+        pytest.param("हिन्दी में किताब।", ["हिन्दी", "में", "किताब"], id="Hindi: vowel signs are parts of words"),
+        pytest.param("كِتَابٌ", ["كِتَابٌ"], id="Arabic with its vowels"),
+        pytest.param("e\u0301te\u0301 là", ["été", "là"], id="accents as characters of their own"),
+        pytest.param("ก็ตัด ab", ["ก็", "ตั", "ด", "ab"], id="Thai, character by character with its marks"),
+        pytest.param("می\u200cخواهم", ["می\u200cخواهم"], id="Persian: a joiner is no gap"),
     ],
 )
 def test_words(text: str, words: list[str]) -> None:
     assert words_of(text) == words
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_text_in_ascii_has_the_words_that_it_has_beside_other_letters(text: str) -> None:
+    assert words_of(text + " é") == [*words_of(text), "é"]
 
 
 @given(st.text(), st.text(alphabet=" \n\t.,;!-", max_size=5))

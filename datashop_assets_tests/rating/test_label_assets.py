@@ -15,6 +15,7 @@ from datashop_assets.rating.prompted import PromptedRater
 from datashop_assets.rating.questions import Question
 from datashop_assets.records import ANNOTATIONS
 from datashop_assets_tests.worlds import World, failure_of, metadata_of, write_project
+from resources.exports import LocalExports
 from resources.profiles import laptop
 from resources.raters.scripted import ScriptedChatModel
 
@@ -186,7 +187,8 @@ def test_labels_of_a_prompted_model_reach_the_table(world: World) -> None:
 def test_the_demo_labels_and_reports_label_lenses(labelled: World) -> None:
     jobs = [step.job for step in steps(labelled.graph, labelled.shards) if step.lens == "topics"]
     assert jobs == ["label_documents", "report_labels"]
-    assert "topics: 12 by scripted, 0 failed" in summarise(labelled.lake, labelled.graph, labelled.profile.releases)
+    said = summarise(labelled.lake, labelled.graph, LocalExports(labelled.profile.releases))
+    assert "topics: 12 by scripted, 0 failed" in said
 
 
 def test_a_project_without_label_lenses_has_none_of_their_assets(tmp_path: Path) -> None:
@@ -200,9 +202,10 @@ def test_a_project_of_label_lenses_alone_has_nothing_that_follows_from_scores(tm
     defs = defs_of(tmp_path, {"topics": LENSES["topics"]})
     dg.Definitions.validate_loadable(defs)
     assets = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
-    assert assets == {"documents", "embeddings", "document_labels", "label_report"}
+    upkeep = {"pauses", "rollout_plan", "compacted_tables", "vacuumed_tables", "cleared_leftovers", "pruned_runs"}
+    assert assets == {"documents", "embeddings", "document_labels", "label_report"} | upkeep
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"parse_and_embed_shards", "label_documents", "report_labels"}
+    assert jobs - {"plan_rollout", "keep_house"} == {"parse_and_embed_shards", "label_documents", "report_labels"}
 
 
 def test_label_lenses_alone_run(world: World) -> None:
