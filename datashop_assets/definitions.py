@@ -18,7 +18,7 @@ from datashop_assets.automation.alerts import build_alert_sensors
 from datashop_assets.automation.conditions import condition_sensors, with_conditions
 from datashop_assets.automation.housekeeping_schedule import housekeeping_schedules
 from datashop_assets.automation.jobs import build_jobs
-from datashop_assets.automation.lost_pods import lost_pods_sensor
+from datashop_assets.automation.lost_pods import pod_sensors
 from datashop_assets.automation.report_assets import automation_assets
 from datashop_assets.automation.schedules import build_schedules
 from datashop_assets.automation.sensors import build_sensors
@@ -100,7 +100,7 @@ def build_defs(
     checks = [check for _, build in stages_of(graph) for check in build(graph)]
     placement = None if profile.pods is None else Placement(profile.pods, [*assets, *checks])
     jobs = build_jobs(graph, placement.job) if placement else build_jobs(graph)
-    alerts = [*build_alert_sensors(graph), *([lost_pods_sensor()] if placement else [])]
+    alerts = [*build_alert_sensors(graph), *(pod_sensors() if placement else [])]
     return dg.Definitions(
         assets=with_conditions(graph, assets, lake),
         asset_checks=checks,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._serdes import ConfigurableClassData
 from dagster_k8s import K8sRunLauncher
@@ -61,6 +62,12 @@ class PodRunLauncher(K8sRunLauncher):
         """What Dagster puts into the failure of a run whose pod was lost or never started: our words first."""
         details = super().get_run_worker_debug_info(run, include_container_logs) or ""
         return "\n".join([*self.lost_pods(run), details])
+
+    def why_not_begun(self, run: DagsterRun) -> str | None:
+        """What the failure of a run that is still starting has to say, where its Job has failed already; else null."""
+        if self.check_run_worker_health(run).status != WorkerStatus.FAILED:
+            return None
+        return f"Its pod ended before the run had begun.\n{self.get_run_worker_debug_info(run)}"
 
     def lost_pods(self, run: DagsterRun) -> list[str]:
         """What happened to the run's pods, its steps' and its workers', and what to change; nothing where all are

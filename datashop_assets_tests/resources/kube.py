@@ -131,7 +131,8 @@ class Kube:
         return SimpleNamespace(items=[job for job in self.jobs if matches(job.metadata.labels, label_selector)])
 
     def read_namespaced_job_status(self, name: str, namespace: str) -> Any:
-        return SimpleNamespace(status=SimpleNamespace(failed=1 if name in self.failed else None))
+        failed = 1 if name in self.failed else None
+        return SimpleNamespace(status=SimpleNamespace(failed=failed, active=None if failed else 1, succeeded=None))
 
     def delete_namespaced_job(self, name: str, namespace: str) -> None:
         self.deleted.append(name)

@@ -177,8 +177,8 @@ def test_on_a_laptop_nothing_is_placed(tmp_path: Path) -> None:
     for job in repository.get_all_jobs():
         assert job.executor_def.name == "in_process"
         assert not {CONFIG_TAG, "dagster/max_retries"} & job.run_tags.keys()
-    assert "lost_pods" not in {sensor.name for sensor in repository.sensor_defs}
+    assert not {"lost_pods", "unbegun_runs"} & {sensor.name for sensor in repository.sensor_defs}
 
 
 def test_on_a_cluster_lost_pods_are_looked_for(repository: dg.RepositoryDefinition) -> None:
-    assert "lost_pods" in {sensor.name for sensor in repository.sensor_defs}
+    assert {"lost_pods", "unbegun_runs"} <= {sensor.name for sensor in repository.sensor_defs}

@@ -17,7 +17,7 @@ from dagster._core.test_utils import create_run_for_test, instance_for_test
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run, monitor_starting_run
 from dagster_k8s.client import DagsterKubernetesClient
 
-from datashop_assets.automation.lost_pods import lost_pods_sensor
+from datashop_assets.automation.lost_pods import lost_pods_sensor, unbegun_runs_sensor
 from datashop_assets_tests.resources.kube import Kube, event, pod, state
 from resources.pod_settings import load_pods
 from resources.pods import CONFIG_TAG, POD_TAG, k8s_config
@@ -135,6 +135,42 @@ def test_a_run_whose_pod_never_starts_says_why(instance: dg.DagsterInstance, kub
     assert "taking longer than 1 seconds to start" in says
     assert "finds no node with 1 free GPU(s)" in says
     assert "classes.encoder.gpus of the pods file" in says
+
+
+def look_at_those_that_start(instance: dg.DagsterInstance) -> None:
+    with dg.build_sensor_context(instance) as context:
+        unbegun_runs_sensor()(context)
+
+
+def test_a_run_whose_pod_failed_before_it_began_fails_at_once(instance: dg.DagsterInstance, kube: Kube) -> None:
+    """Dagster looks at such a run when the start timeout is over, and the run keeps its place in a pool until then."""
+    run, other = (create_run_for_test(instance, status=DagsterRunStatus.STARTING) for _ in range(2))
+    labels = {"dagster/run-id": run.run_id, "job-name": f"dagster-run-{run.run_id}", "datashop/class": "encoder"}
+    kube.pods.append(pod(phase="Failed", container=state(ended=("OOMKilled", 137)), labels=labels))
+    kube.failed.add(f"dagster-run-{run.run_id}")
+    look_at_those_that_start(instance)
+    statuses = {each.run_id: each.status for each in instance.get_runs()}
+    assert statuses == {run.run_id: DagsterRunStatus.FAILURE, other.run_id: DagsterRunStatus.STARTING}
+    (failure,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert failure.dagster_event is not None
+    says = str(failure.dagster_event.message)
+    assert says.startswith("Its pod ended before the run had begun.\n")
+    assert "ran out of memory: it reached its limit of 48Gi. Raise classes.encoder.memory of the pods file" in says
+
+
+def test_a_run_that_began_between_two_looks_is_left_alone(
+    instance: dg.DagsterInstance, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run_for_test(instance, status=DagsterRunStatus.STARTING)
+    kube.failed.add(f"dagster-run-{run.run_id}")
+
+    def begins(launcher: PodRunLauncher, run: dg.DagsterRun) -> str:
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name), run.run_id)
+        return "Its pod ended"
+
+    monkeypatch.setattr(PodRunLauncher, "why_not_begun", begins)
+    look_at_those_that_start(instance)
+    assert [each.status for each in instance.get_runs()] == [DagsterRunStatus.STARTED]
 
 
 def test_a_run_that_was_told_to_end_hears_why_in_its_own_log(instance: dg.DagsterInstance, kube: Kube) -> None:
