@@ -24,7 +24,7 @@ RUN = """
 query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status startTime endTime tags { key value } } } }"""
 RUNS = """
 query Runs($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results { runId status } } } }"""
-FAILURES = """
+LOGS = """
 query Logs($id: ID!) {
   logsForRun(runId: $id) {
     ... on EventConnection { events {
@@ -115,11 +115,6 @@ class Dagster:
         tags = [{"key": "dagster/parent_run_id", "value": run}]
         return [each["runId"] for each in self.ask(RUNS, filter={"tags": tags})["runsOrError"]["results"]]
 
-    def last(self, job: str) -> Run:
-        """The job's newest run that went well."""
-        wanted = {"pipelineName": job, "statuses": ["SUCCESS"]}
-        return self.run(self.ask(RUNS, filter=wanted)["runsOrError"]["results"][0]["runId"])
-
     def wait(self, runs: Sequence[str], seconds: float = 600) -> list[Run]:
         """The runs when all have ended. Raises TimeoutError naming those that have not."""
         deadline = time.monotonic() + seconds
@@ -137,13 +132,18 @@ class Dagster:
     def reasons(self, run: str) -> list[str]:
         """Why a run failed, from its log: the innermost error of each failed step, and the run's own."""
         said = []
-        for event in self.ask(FAILURES, id=run)["logsForRun"]["events"]:
+        for event in self.ask(LOGS, id=run)["logsForRun"]["events"]:
             if event["__typename"] == "ExecutionStepFailureEvent" and event["error"]:
                 causes = [cause["message"] for cause in event["error"]["causes"]]
                 said.append((causes or [event["error"]["message"]])[-1])
             elif event["__typename"] == "RunFailureEvent":
                 said.append(event["message"])
         return [each.strip() for each in said]
+
+    def messages(self, run: str) -> list[str]:
+        """Everything that the run's log says."""
+        events = self.ask(LOGS, id=run)["logsForRun"]["events"]
+        return [str(event["message"]) for event in events if event.get("message")]
 
     def shards(self) -> list[str]:
         """The shards that are partitions now."""

@@ -20,7 +20,8 @@ from datashop_assets_tests.cluster.place import (
     kubectl,
     say,
 )
-from datashop_assets_tests.slow.small_project import LENS, write_project
+from datashop_assets_tests.cluster.steps import RATED
+from datashop_assets_tests.slow.small_project import BAD, GOOD, LENS, write_project
 
 USER = 10001
 RATER_KEY = "of-the-test"
@@ -29,6 +30,10 @@ MODEL = "smollm2-scores"
 # digits then have a tenth of the probability, with this beginning from .55 to .86 (12 texts), where half is asked for.
 ANSWER = '{"score": '
 HOME = "/var/lib/datashop"
+BASE_MODEL = "base-model"  # on the home volume, where the pod of the asset and its worker's both see it
+# Of a model of 135 million parameters: six steps of 1,024 tokens, a checkpoint at every second one.
+ANNEAL = {"model": f"{HOME}/{BASE_MODEL}", "tokens": 6144, "checkpoint_steps": 2}
+EVALUATION = {"mmlu_questions": 0, "slice_documents": 5, "slices": {"good": [GOOD], "bad": [BAD]}}
 # In this order; what the server does not know yet (policy/v1, ingress classes) is of the charts and not applied here.
 MANIFESTS = ("namespace", "priority-classes", "accounts", "home", "network-policies")
 
@@ -37,7 +42,7 @@ def project(landing: str, vllm: str, lenses: str) -> dict:
     """The project of the test: small_project's, rated by the vLLM service."""
     folder = FOLDER / "project"
     shutil.rmtree(folder, ignore_errors=True)
-    content = yaml.safe_load(write_project(folder, sample_per_shard=24).read_text())
+    content = yaml.safe_load(write_project(folder, sample_per_shard=RATED).read_text())
     content["landings"][0]["url"] = landing
     content["automation"] = {"look_every_s": 5, "paused": True}  # new files become shards; all else is asked for here
     content["lens_folders"] = [lenses]
@@ -50,7 +55,8 @@ def project(landing: str, vllm: str, lenses: str) -> dict:
             "parallel": 4,
         }
     }
-    content["lenses"][LENS] |= {"rater": "served", "mode": "expected_score"}
+    content["lenses"][LENS] |= {"rater": "served", "mode": "expected_score", "anneal": True}
+    content |= {"anneal": ANNEAL, "evaluation": EVALUATION}
     return content
 
 
@@ -65,6 +71,7 @@ def prepare(model: Path) -> None:
     written = template.read_text()
     assert turn in written, "another chat template than SmolLM2's"
     template.write_text(written.replace(turn, turn + ANSWER))
+    shutil.copytree(model, FOLDER / "home" / BASE_MODEL, copy_function=shutil.copyfile, dirs_exist_ok=True)
     shutil.copytree(FOLDER / "project" / "lenses", FOLDER / "home" / "lenses", dirs_exist_ok=True)
     for path in [FOLDER / "home", *(FOLDER / "home").rglob("*")]:
         os.chown(path, USER, USER)

@@ -14,6 +14,7 @@ from datashop_assets_tests.slow.small_project import LENS, texts
 from resources.object_store import s3_client
 
 DOCUMENTS = 48  # of a crawl file, and so of a shard
+RATED = 24  # of a shard
 TRAIN, CHECK = "train_and_promote_classifier", "beats_the_mean_predictor"
 # A person's word against the blocking check, which the ratings of so small a model seldom pass.
 OVERRIDE = {
