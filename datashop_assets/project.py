@@ -5,10 +5,9 @@ What does not: where things run and with which credentials (`resources/profiles.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from datashop_assets.attribute_settings import AttributeSettings, check_attributes, with_places
 from datashop_assets.automation_settings import AutomationSettings, Cron
@@ -22,6 +21,7 @@ from datashop_assets.promotion_settings import PromotionSettings
 from datashop_assets.release_settings import ReleaseSettings
 from datashop_assets.selection_settings import STRATEGIES, SelectionSettings, StrategySettings
 from datashop_assets.settings import Settings
+from datashop_assets.settings_file import read_settings
 from datashop_assets.sharing_settings import PublishSettings, TrackerSettings
 
 
@@ -322,21 +322,16 @@ class Project(Settings):
 def load_project(path: Path) -> Project:
     """Read and check a project file; landing URLs and lens folders come back absolute.
 
-    Raises ProjectError naming the file and every field at fault.
+    Raises ProjectError naming the file and every line and field at fault.
     """
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProjectError(f"there is no project file {path}; set DATASHOP_PROJECT to yours") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{path} is not readable as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ProjectError(f"{path} must hold a mapping (name, landings, raters, lenses, ...)")
-    try:
-        project = Project.model_validate(content)
-    except ValidationError as error:
-        faults = "\n".join(f"  {'.'.join(str(p) for p in e['loc']) or '(top)'}: {e['msg']}" for e in error.errors())
-        raise ProjectError(f"{path} cannot be used:\n{faults}") from error
+    project = read_settings(
+        path,
+        Project,
+        what="project file",
+        where="set DATASHOP_PROJECT to yours",
+        holds="name, landings, raters, lenses, ...",
+        error=ProjectError,
+    )
 
     def absolute(place: str) -> str:
         return place if "://" in place else str((path.parent / place).resolve())

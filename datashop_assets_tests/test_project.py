@@ -54,6 +54,21 @@ def test_a_fault_is_named_by_file_and_field(tmp_path: Path, changes: dict, said:
     assert str(file) in str(caught.value)
 
 
+def test_each_fault_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "datashop.yaml"
+    file.write_text("name: Books\nlandings:\n  - dataset: crawl\n    uri: landing\nraters: {}\nlenses: {}\n")
+    with pytest.raises(ProjectError) as caught:
+        load_project(file)
+    said = str(caught.value)
+    for line in (
+        "line 1: name: ",
+        "line 3: landings.0.url: Field required",
+        "line 4: landings.0.uri: Extra",
+        "line 6: lenses: ",
+    ):
+        assert f"\n  {line}" in said
+
+
 @pytest.mark.parametrize(("content", "said"), [("a: [", "not readable as YAML"), ("- a", "must hold a mapping")])
 def test_a_file_that_is_no_project_is_named(tmp_path: Path, content: str, said: str) -> None:
     file = tmp_path / "x.yaml"

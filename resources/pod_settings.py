@@ -5,12 +5,12 @@ What belongs here: the settings of one deployment, checked and frozen. What does
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from datashop_assets.settings import Settings
+from datashop_assets.settings_file import read_settings
 
 Work = Literal["cpu", "encoder", "rater", "training", "launcher"]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?)?$", description="a Kubernetes quantity")]
@@ -159,38 +159,11 @@ class PodSettings(Settings):
 
 def load_pods(path: Path) -> PodSettings:
     """Read and check a pods file. Raises PodsError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content, nodes = yaml.safe_load(text), yaml.compose(text)
-    except FileNotFoundError:
-        raise PodsError(f"there is no pods file {path}; set DATASHOP_PODS to yours, or unset it on a laptop") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PodsError(f"{path} is not readable as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise PodsError(f"{path} must hold a mapping (images, classes, ...); see deploy/pods-one-gpu-node.yaml")
-    try:
-        return PodSettings.model_validate(content)
-    except ValidationError as error:
-        faults = "\n".join(
-            f"  line {_line(nodes, fault['loc'])}: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise PodsError(f"{path} cannot be used; correct:\n{faults}") from error
-
-
-def _line(node: Any, field: tuple[int | str, ...]) -> int:  # yaml's nodes have no public types
-    """The line, from 1, of a field in the file, or of the nearest group around one that is missing."""
-    line: int = node.start_mark.line + 1
-    for part in field:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == part]
-            if not found:
-                break
-            (key, node) = found[0]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+    return read_settings(
+        path,
+        PodSettings,
+        what="pods file",
+        where="set DATASHOP_PODS to yours, or unset it on a laptop",
+        holds="images, classes, ...; see deploy/pods-one-gpu-node.yaml",
+        error=PodsError,
+    )
