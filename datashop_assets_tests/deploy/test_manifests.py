@@ -157,6 +157,15 @@ def test_pods_that_rate_have_the_key_of_vllm_and_images_are_those_that_are_built
     assert pods.retries == values["dagsterDaemon"]["runRetries"]["maxRetries"], "the runs of assets' pages"
 
 
+def test_work_takes_no_place_from_what_serves_people_and_may_be_given_new_nodes() -> None:
+    """Dagster's chart gives webserver, daemon and code location no class, which is 0. The autoscaler's
+    `expendable-pods-priority-cutoff` is -10."""
+    classes = documents((DEPLOY / "manifests/priority-classes.yaml").read_text())
+    values = {each["metadata"]["name"].removeprefix("datashop-"): each["value"] for each in classes}
+    assert 0 > values["serving"] > values["launcher"] > values["work"] >= -10
+    assert not any(each.get("globalDefault") for each in classes)
+
+
 def test_no_secret_is_written_down() -> None:
     for file in [*MANIFESTS, *(DEPLOY / "helm").glob("*.yaml"), *(DEPLOY / "vllm").rglob("*.yaml")]:
         if file.parent.name != "templates":
