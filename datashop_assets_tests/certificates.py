@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and a server's certificate that it has signed, for 127.0.0.1 and localhost."""
+"""A certificate authority for tests, and a server's certificate that it has signed."""
 
 import ssl
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class Certificates:
         return context
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """A new authority with a server certificate, in a folder that is there."""
+def make_certificates(folder: Path, *hosts: str) -> Certificates:
+    """A new authority with a certificate for 127.0.0.1, localhost and these hosts, in a folder that is there."""
     made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _named("test authority")
@@ -39,7 +39,8 @@ def make_certificates(folder: Path) -> Certificates:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, SHA256())
     )
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    hosts_named = [x509.DNSName(host) for host in ("localhost", *hosts)]
+    names = x509.SubjectAlternativeName([*hosts_named, x509.IPAddress(ip_address("127.0.0.1"))])
     server = (
         _certificate(_named("localhost"), issuer, server_key.public_key())
         .add_extension(names, critical=False)

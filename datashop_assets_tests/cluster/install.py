@@ -30,6 +30,7 @@ MODEL = "smollm2-scores"
 # digits then have a tenth of the probability, with this beginning from .55 to .86 (12 texts), where half is asked for.
 ANSWER = '{"score": '
 HOME = "/var/lib/datashop"
+AUTHORITY = "/etc/datashop/ca.crt"
 BASE_MODEL = "base-model"  # on the home volume, where the pod of the asset and its worker's both see it
 # Of a model of 135 million parameters: six steps of 1,024 tokens, a checkpoint at every second one.
 ANNEAL = {"model": f"{HOME}/{BASE_MODEL}", "tokens": 6144, "checkpoint_steps": 2}
@@ -79,21 +80,23 @@ def prepare(model: Path) -> None:
 
 def settings() -> None:
     """Config maps and secrets; values come by standard input, so that no process list shows them."""
-    reached = facts()
+    reached, verified = facts(), f"sslmode=verify-full&sslrootcert={AUTHORITY}"
     bucket, password = reached["bucket"], reached["postgres_password"]
     content = project(f"s3://{bucket}/landing", "http://vllm:8000", f"{HOME}/lenses")
     maps = {
         "datashop-files": {
             "datashop.yaml": yaml.safe_dump(content),
             "pods.yaml": (SETTINGS / "pods.yaml").read_text(),
+            "ca.crt": (FOLDER / "ca.pem").read_text(),
         },
         "datashop-environment": {
             "DATASHOP_LAKE": f"s3://{bucket}/lake",
             "DATASHOP_MODELS": f"s3://{bucket}/models",
             "DATASHOP_EXPORTS": f"s3://{bucket}/exports",
-            "AWS_ENDPOINT_URL": "http://object-store:8333",
+            "AWS_ENDPOINT_URL": "https://object-store:8333",
+            "AWS_CA_BUNDLE": AUTHORITY,
+            "SSL_CERT_FILE": AUTHORITY,
             "AWS_REGION": reached["AWS_REGION"],
-            "AWS_ALLOW_HTTP": "true",
             "HF_HUB_OFFLINE": "1",
         },
     }
@@ -101,7 +104,7 @@ def settings() -> None:
         "datashop-credentials": {
             "AWS_ACCESS_KEY_ID": reached["AWS_ACCESS_KEY_ID"],
             "AWS_SECRET_ACCESS_KEY": reached["AWS_SECRET_ACCESS_KEY"],
-            "DATASHOP_RATING_CACHE": f"postgresql+psycopg2://dagster:{password}@postgres:5432/ratings",
+            "DATASHOP_RATING_CACHE": f"postgresql+psycopg2://dagster:{password}@postgres:5432/ratings?{verified}",
         },
         "datashop-raters": {"VLLM_API_KEY": RATER_KEY},
         "dagster-postgresql-secret": {"postgresql-password": password},

@@ -1,8 +1,9 @@
 """PostgreSQL and an S3 server beside the cluster, on this machine's disk, and the way from pods to them.
 
 `python -m datashop_assets_tests.cluster.stores FOLDER` runs both until it is told to stop. Both listen on the loopback;
-pods come through a relay on the cluster's bridge, so that a connection can be cut without touching a server: while a
-file `cut-object-store` or `cut-postgres` lies in FOLDER, that relay is closed. A file `restart-postgres` restarts that
+pods come through a relay on the cluster's bridge. It speaks TLS to them, with a certificate of the test's own authority
+(`ca.pem` in FOLDER), as these packages' servers do not, and can cut connections without touching a server: while a file
+`cut-object-store` or `cut-postgres` lies in FOLDER, that relay is closed. A file `restart-postgres` restarts that
 server, and is gone when it answers again.
 """
 
@@ -13,32 +14,39 @@ import os
 import pwd
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from datashop_assets_tests.certificates import make_certificates
 from datashop_assets_tests.object_store_server import free_ports, object_store_server
 
 BRIDGE = "10.244.0.1"
 OBJECT_STORE, POSTGRES = 8333, 5432
+SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 DATABASES = ("dagster", "ratings")
 USER = "dagster"
 FACTS = "stores.json"
 
 
 class Relay:
-    """What a pod sends to the bridge at `port` goes to 127.0.0.1 at `target`, and back; `cut` closes all of it."""
+    """What a pod sends over TLS to the bridge at `port` goes to 127.0.0.1 at `target`, and back; `cut` closes it all.
 
-    def __init__(self, port: int, target: int) -> None:
-        self.port, self.target = port, target
+    With `asks_first` a client asks for TLS in PostgreSQL's own words before the handshake.
+    """
+
+    def __init__(self, port: int, target: int, tls: ssl.SSLContext, *, asks_first: bool = False) -> None:
+        self.port, self.target, self.tls, self.asks_first = port, target, tls, asks_first
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
     async def mend(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._carry, BRIDGE, self.port)
+            tls = None if self.asks_first else self.tls
+            self._server = await asyncio.start_server(self._carry, BRIDGE, self.port, ssl=tls)
 
     async def cut(self) -> None:
         if self._server is not None:
@@ -48,6 +56,12 @@ class Relay:
                 writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.asks_first:
+            try:
+                await self._answer(reader, writer)
+            except (OSError, EOFError):  # it does not trust the certificate, or asks for something else
+                writer.transport.abort()
+                return
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -58,6 +72,14 @@ class Relay:
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
         finally:
             self._open -= {writer, far_writer}
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """PostgreSQL's SSLRequest (protocol, "Message Formats"): an S, and the handshake. Raises ConnectionError for
+        anything else."""
+        if await reader.readexactly(len(SSL_REQUEST)) != SSL_REQUEST:
+            raise ConnectionError("not without TLS")
+        writer.write(b"S")
+        await writer.start_tls(self.tls)
 
     @staticmethod
     async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,9 +151,10 @@ def stores(folder: Path) -> Iterator[tuple[Postgres, dict[str, str]]]:
 
 async def serve(folder: Path, postgres: Postgres, facts: dict[str, str]) -> None:
     """The relays, and what the files in the folder ask for, until this process is told to stop."""
+    tls = make_certificates(folder, "object-store", "postgres").for_a_server()
     relays = {
-        "object-store": Relay(OBJECT_STORE, int(facts["AWS_ENDPOINT_URL"].rpartition(":")[2])),
-        "postgres": Relay(POSTGRES, postgres.port),
+        "object-store": Relay(OBJECT_STORE, int(facts["AWS_ENDPOINT_URL"].rpartition(":")[2]), tls),
+        "postgres": Relay(POSTGRES, postgres.port, tls, asks_first=True),
     }
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
