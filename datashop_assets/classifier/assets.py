@@ -18,7 +18,7 @@ from datashop_assets.asset_metadata import (
     table_metadata,
 )
 from datashop_assets.classifier.comparison import better_by
-from datashop_assets.classifier.produce import produce_classifier
+from datashop_assets.classifier.produce import OtherRatings, produce_classifier
 from datashop_assets.classifier.promoting import put_in_force
 from datashop_assets.classifier.registry import Decision
 from datashop_assets.classifier.report_pictures import illustrated, label_funnel
@@ -91,7 +91,10 @@ def classifier_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         lineage = lineage_of(context, lake, ANNOTATIONS.of(lens.name), EMBEDDINGS.of(encoder.id))
         rater = raters(settings.rater).id
         active = [shard.shard for shard in active_shards(lake, graph.project)]
-        others = [(graph.lenses[name], raters(graph.settings(name).rater).id) for name in settings.recipe.other_lenses]
+        beside = {name: graph.settings(name) for name in settings.recipe.other_lenses}
+        others = [
+            OtherRatings(graph.lenses[name], raters(other.rater).id, other.population) for name, other in beside.items()
+        ]
         bench = workbench(workshop, model_files, context)
         made = produce_classifier(
             lake,

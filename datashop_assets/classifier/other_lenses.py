@@ -6,6 +6,7 @@ ratings (`produce.py`), learning from several lenses (`multi_lens.py`).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,17 +19,21 @@ from datashop_assets.rating.lens import Lens
 
 @dataclass(frozen=True, eq=False)
 class OtherLens:
-    """The judgements of a rater through another lens (shard, id, text_sha, score), and their versions by shard."""
+    """The judgements of a rater through another lens (shard, id, text_sha, score), and their versions by shard; `left`
+    names those that are not among them, because the lens's population no longer keeps their documents, and `notes` says
+    how many they are."""
 
     lens: Lens
     rater: str
     rows: pl.DataFrame
     versions: Mapping[str, str]
+    left: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
-    def identity(self) -> tuple[str, str, str, dict[str, str]]:
+    def identity(self) -> tuple[Any, ...]:
         """Equal where there is the same to learn."""
-        return self.lens.name, self.lens.version, self.rater, dict(self.versions)
+        return self.lens.name, self.lens.version, self.rater, dict(self.versions), *self.left
 
 
 def learnable(

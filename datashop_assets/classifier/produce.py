@@ -57,6 +57,16 @@ class ExportableEncoder(Protocol):
 
 
 @dataclass(frozen=True)
+class OtherRatings:
+    """What a classifier learns from beside its own lens's ratings: those through another lens by the rater of this id,
+    of the documents that the other lens's population keeps, where it has one."""
+
+    lens: Lens
+    rater: str
+    population: str | None
+
+
+@dataclass(frozen=True)
 class ProducedClassifier:
     """A classifier as it stands in the store. `held_out` has shard, id, label, prediction of the rows it was measured
     on; `errors` shows those that it gets most wrong, as markdown."""
@@ -100,6 +110,14 @@ def inside_population(lake: Lake, population: str | None, rows: pl.DataFrame) ->
     return inside, [content_id("left the population", gone.rows())] if gone.height else []
 
 
+def _learnt_beside(lake: Lake, other: OtherRatings, active: Collection[str]) -> OtherLens:
+    rated, versions = training_rows(lake, other.lens, other.rater, active)
+    rows, left = inside_population(lake, other.population, rated)
+    gone = f"{rated.height - rows.height} ratings through {other.lens.name} of documents that {other.population} no "
+    notes = (f"{gone}longer keeps are not used",) if left else ()
+    return OtherLens(other.lens, other.rater, rows, versions, tuple(left), notes)
+
+
 def produce_classifier(
     lake: Lake,
     models: ModelStore,
@@ -111,13 +129,13 @@ def produce_classifier(
     lineage: Mapping[str, Any],
     curation: CurationSettings = CurationSettings(),
     bench: Workbench | None = None,
-    others: Sequence[tuple[Lens, str]] = (),
+    others: Sequence[OtherRatings] = (),
     population: str | None = None,
 ) -> ProducedClassifier:
     """Train on all judgements of the rater through the lens in the `active` shards, store, record; or return what is
     there. `curation` says how they are corrected where the recipe asks for curated labels; `bench` is where a
-    fine-tune runs; `others` are the lenses that the recipe learns from beside this one, each with the id of its rater;
-    `population` is the lens whose kept documents alone count, where there is one.
+    fine-tune runs; `others` are what the recipe learns from beside this lens; `population` is the lens whose kept
+    documents alone count, where there is one.
     A classifier that reads texts is not of the encoder: another one asks for no other classifier.
 
     Raises MissingUpstreamError, or TrainingError where the labels do not suffice.
@@ -126,7 +144,7 @@ def produce_classifier(
     rows, left = inside_population(lake, population, rated)
     reads_texts = recipe_of(recipe.model).reads == "texts"
     read = TEXT_ENCODER if reads_texts else encoder.id
-    also = [OtherLens(other, by, *training_rows(lake, other, by, active)) for other, by in others]
+    also = [_learnt_beside(lake, other, active) for other in others]
     # Labels are curated by the vectors of the encoder, also for a classifier that reads texts.
     curated = [curation.version, CURATION_RECIPE, encoder.id, LABELS_RECIPE] if recipe.labels == "curated" else []
     base = base_content(recipe.model, bench)
@@ -149,6 +167,7 @@ def produce_classifier(
     notes = deviations(recipe.preset, encoder.settings)
     if left:
         notes += (f"{rated.height - rows.height} ratings of documents that {population} no longer keeps are not used",)
+    notes += tuple(note for other in also for note in other.notes)
     if recipe.labels == "curated":
         vectors = vectors_for(lake, encoder.id, rows)
         rows, about_labels = with_curated_labels(rows, vectors, lens, recipe, curation, encoder.id)

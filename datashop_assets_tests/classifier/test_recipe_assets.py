@@ -31,3 +31,21 @@ def test_a_lens_learns_from_the_ratings_of_another_and_is_scored_on_its_own(worl
     scores = world.read(SCORES.of("teaching"))
     assert scores.height == 160
     assert scores["classifier"].unique().to_list() == [made["classifier"]]
+
+
+def test_ratings_of_the_other_lens_that_left_its_population_are_not_learnt_from(world: World) -> None:
+    world.land_shards(4)
+    world.run("parse_and_embed_shards")
+    learns = LENS | {"recipe": {"model": {"kind": "multi_lens", "lenses": ["clarity"], **QUICK}, "report": NO_CURVES}}
+    world.change_project(lenses={"teaching": learns, "clarity": LENS})
+    for job, lens in (("rate_documents", "teaching"), ("rate_documents", "clarity"), (JOB, "teaching")):
+        world.run(job, lens)
+    for job in ("score_documents", "set_cutoff", "filter_documents"):
+        world.run(job, "teaching")
+    world.change_project(lenses={"teaching": learns, "clarity": LENS | {"population": "teaching"}})
+    for _ in range(2):
+        world.run(JOB, "teaching")
+        assert world.read(CLASSIFIERS).height == 2, "another classifier, and the same ratings are not trained on again"
+    first, second = (Report.from_json(one).notes for one in world.read(CLASSIFIERS).sort("trained_at")["metrics"])
+    told = "120 ratings through clarity of documents that teaching no longer keeps are not used"  # all but a quarter
+    assert (told in first, told in second) == (False, True)
