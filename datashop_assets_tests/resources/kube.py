@@ -38,10 +38,14 @@ def pod(
     labels: dict[str, str] | None = None,
     age_s: float = 5,
     deleted: bool = False,
-    overdue_s: float = 0,
+    overdue_s: float = -3600,
     limits: dict[str, str] | None = None,
 ) -> client.V1Pod:
-    """A pod of class `training`; `conditions` are (type, status, reason, message)."""
+    """A pod of class `training`; `conditions` are (type, status, reason, message).
+
+    Its times count from this call, which for a parameter of a test is when tests are collected, many minutes before it
+    runs. So one that is deleted has an hour left to end in, where `overdue_s` does not say since when it should have.
+    """
     status = client.V1ContainerStatus(
         name="worker", ready=True, restart_count=0, image="i", image_id="", state=container
     )

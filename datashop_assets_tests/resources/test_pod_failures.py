@@ -127,6 +127,12 @@ def test_each_way_to_lose_a_pod_is_told_with_what_to_change(lost: Any, kind: str
         raise ValueError(failure.words)
 
 
+def test_a_pod_that_has_not_ended_long_after_it_should_have_is_on_a_node_that_does_not_answer() -> None:
+    failure = failure_of(pod(container=state(running=True), deleted=True, overdue_s=130))
+    assert failure is not None
+    assert failure.kind == "node lost"
+
+
 @pytest.mark.parametrize(
     "well",
     [
