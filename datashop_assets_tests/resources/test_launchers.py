@@ -1,7 +1,7 @@
 """Starting workers, and what is said when one fails."""
 
 import os
-import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,25 +66,27 @@ def test_a_worker_gets_no_secret_but_the_rest_of_the_environment(tmp_path: Path,
     assert "HF_HUB_OFFLINE=1" in seen
 
 
-@pytest.mark.timeout(60)
-def test_a_cancelled_run_ends_its_worker(tmp_path: Path):
+def test_a_cancelled_run_ends_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Cancelled(BaseException):
         pass
 
-    def cancel(*_: Any) -> None:
-        raise Cancelled
+    workers: list[int] = []
 
-    script = f"echo $$ > {tmp_path}/pid; exec sleep 60"
-    before = signal.signal(signal.SIGALRM, cancel)
-    signal.setitimer(signal.ITIMER_REAL, 5)
-    try:
-        with pytest.raises(Cancelled):
-            launch(SubprocessLauncher(python=interpreter(tmp_path, script)))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    class CancelledMeanwhile(subprocess.Popen):
+        """What the handler of a signal raises comes out of the wait for the worker."""
+
+        def wait(self, timeout: float | None = None) -> int:
+            if not workers:
+                workers.append(self.pid)
+                raise Cancelled
+            return super().wait(timeout)
+
+    monkeypatch.setattr("resources.launchers.subprocess.Popen", CancelledMeanwhile)
+    with pytest.raises(Cancelled):
+        launch(SubprocessLauncher(python=interpreter(tmp_path, "exec sleep 60")))
+    (worker,) = workers
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(worker, 0)
 
 
 def test_the_scripted_launcher_answers_and_remembers():
