@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from datashop_assets.automation.lost import SERVER_TAG, report_lost_runs
-from datashop_assets_tests.slow.dagster_dev import free_port
 
 STATUS = dg.DagsterRunStatus
 
@@ -36,7 +35,10 @@ def test_a_run_of_a_server_that_listens_is_under_way_and_is_lost_once_nobody_doe
     assert status_after({"host": "localhost", "socket": path}) == STATUS.FAILURE, "the socket's file outlives a kill"
     Path(path).unlink()
     assert status_after({"host": "localhost", "socket": path}) == STATUS.FAILURE
-    assert status_after({"host": "localhost", "port": free_port()}, STATUS.CANCELING) == STATUS.FAILURE
+    with socket.socket() as held:  # nobody else can listen there meanwhile
+        held.bind(("localhost", 0))
+        server = {"host": "localhost", "port": held.getsockname()[1]}
+        assert status_after(server, STATUS.CANCELING) == STATUS.FAILURE
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ def test_what_runs_work_on_is_not_asked_for_again(on_postgres: World) -> None:
     world.instance.add_run(under_way)
     assert isinstance(tick(world, "reconcile_sensor"), dg.SkipReason)
     world.instance.delete_run(under_way.run_id)
-    assert tick(world, "reconcile_sensor").run_requests[0].run_key == asked.run_key
+    (again,) = tick(world, "reconcile_sensor").run_requests
+    # The rest of a run key is the hour, and may be another by now.
+    assert again.run_key.partition(":")[0] == asked.run_key.partition(":")[0]
 
 
 def run(world: World, request: dg.RunRequest) -> None:
