@@ -19,12 +19,14 @@ class ChatServer:
     """`script(document, nth time that it is asked)` gives status and body; `requests` keeps what was asked.
 
     A body of bytes is sent as it is. DROPPED closes the connection instead of answering, CUT in the middle of an
-    answer. `tokens` are what a vLLM server's /tokenize gives for a text; where it has none, its error quotes the key.
+    answer. `models_statuses` are what the next requests for its models get, before `models_status`. `tokens` are what a
+    vLLM server's /tokenize gives for a text; where it has none, its error quotes the key.
     """
 
     script: Script
     base_url: str = ""
     models_status: int = 200
+    models_statuses: list[int] = field(default_factory=list)
     models: list[dict[str, Any]] = field(default_factory=list)
     retry_after: str | None = "0.05"
     tokens: Callable[[str], list[int]] | None = None
@@ -61,7 +63,8 @@ def serving(script: Script, models_status: int = 200, tls: ssl.SSLContext | None
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.reply(server.models_status, {"object": "list", "data": server.models})
+            status = server.models_statuses.pop(0) if server.models_statuses else server.models_status
+            self.reply(status, {"object": "list", "data": server.models})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

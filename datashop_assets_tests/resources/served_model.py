@@ -14,7 +14,7 @@ FOUR = says('{"score": 4}')
 def model(server: ChatServer | str, **changed: Any) -> OpenAIChatModel:
     url = server if isinstance(server, str) else server.base_url
     settings = {"backend": "openai", "model": "org/tiny-model", "base_url": url, "api_key_env": "TEST_RATER_KEY"}
-    return OpenAIChatModel(RaterSettings(**{**settings, "timeout_s": 5, "away_s": 0, **changed}))
+    return OpenAIChatModel(RaterSettings(**{**settings, "timeout_s": 60, "away_s": 0, **changed}))
 
 
 def question(document: str = "x", levels: tuple[str, ...] = ()) -> Question:

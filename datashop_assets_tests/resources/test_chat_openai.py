@@ -230,8 +230,8 @@ class TestTheEndpoint:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-        with pytest.raises(RaterEndpointError, match=url) as error:
-            model(url).start()
+            with pytest.raises(RaterEndpointError, match=url) as error:
+                model(url).start()
         assert not isinstance(error.value, PermanentError), "it may be up the next time"
 
     @pytest.mark.parametrize("status", [500, 502, 503])

@@ -247,7 +247,6 @@ LOST = [
 ]
 
 
-@pytest.mark.timeout(30)
 def test_a_worker_whose_node_does_not_answer_is_not_waited_for(use: Use, launch: Launch) -> None:
     """Neither by the attempt that it worked for, nor by the next one, which must not work beside it."""
 
@@ -288,7 +287,6 @@ def test_the_next_attempt_at_a_lost_worker_brings_its_result(use: Use, launch: L
     assert len(kube.created) == 2
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("kube", "says"), LOST)
 def test_a_worker_that_is_lost_or_fails_is_told_with_what_to_change(
     use: Use, launch: Launch, kube: Kube, says: str

@@ -154,8 +154,7 @@ def test_a_document_that_ends_the_server_each_time_is_given_up(brisk: None) -> N
         def poison(document: str, _: int) -> Reply:
             if document != "poison":
                 return FOUR
-            server.models_status = 503
-            threading.Timer(0.3, setattr, (server, "models_status", 200)).start()
+            server.models_statuses = [503, 503]  # away for one look, which asks twice
             return fails(502, "engine is dead")
 
         server.script = poison

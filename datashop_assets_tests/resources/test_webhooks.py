@@ -40,7 +40,7 @@ def receiver(*answers: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def webhook(url: str | None, **settings: Any) -> HttpWebhook:
-    return HttpWebhook("ALERTS_URL", url, timeout_s=2, pause_s=0.01, **settings)
+    return HttpWebhook("ALERTS_URL", url, timeout_s=60, pause_s=0.01, **settings)
 
 
 def test_a_message_arrives_as_json() -> None:
