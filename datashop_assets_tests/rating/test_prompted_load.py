@@ -15,6 +15,9 @@ from datashop_assets_tests.rating.asking import GOOD, LENS, one, rater, said, se
 from datashop_assets_tests.rating.lens_for_tests import documents
 from resources.raters.scripted import MemoryAnswerCache, ScriptedChatModel
 
+# Answers that were begun come this long after a rating is told to end: well after it has heard that.
+ENDING_S = 1.0
+
 
 class TestLoad:
     def test_judgements_come_in_order_with_every_slot_in_use(self) -> None:
@@ -109,7 +112,7 @@ class TestEndings:
         assert next(judgements).score == 4.0
         for _ in range(3):
             assert begun.acquire(timeout=20)
-        threading.Timer(0.05, go_on.set).start()
+        threading.Timer(ENDING_S, go_on.set).start()
         judgements.close()
         assert {said(question) for question in judge.model.asked} == {"0", "1", "2"}
         assert len(cache.kept) == 3
@@ -128,7 +131,7 @@ class TestEndings:
         judgements = judge.rate(LENS, documents(["0", "1"]))
         next(judgements)
         assert begun.wait(timeout=20)
-        threading.Timer(0.05, go_on.set).start()
+        threading.Timer(ENDING_S, go_on.set).start()
         judgements.close()
         assert [said(question) for question in judge.model.asked] == ["0", "1"]
 

@@ -1,5 +1,6 @@
 """The rating cache through the assets, with every request counted at a real HTTP server."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -42,9 +43,10 @@ def test_a_run_that_failed_half_way_pays_for_the_rest_only(tmp_path: Path) -> No
     write_project(tmp_path)
     broken = threading.Event()
     broken.set()
+    asked = itertools.count(1)  # of four at once: how many the server has seen by now is more than those before
 
     def script(*_: Any) -> Reply:
-        return fails(401, "key withdrawn") if broken.is_set() and len(server.requests) > 20 else FOUR
+        return fails(401, "key withdrawn") if next(asked) > 20 and broken.is_set() else FOUR
 
     with serving(script) as server:
         world = World(tmp_path, raters=raters(server, tmp_path))

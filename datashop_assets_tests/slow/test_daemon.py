@@ -78,7 +78,7 @@ class Watcher:
     def ticks(self, since: float) -> list[InstigatorTick]:
         """The looks of the reconcile sensor since then, the last first."""
         (sensor,) = (each for each in self.instance.all_instigator_state() if each.instigator_name == RECONCILE)
-        ticks = self.instance.get_ticks(sensor.instigator_origin_id, sensor.selector_id, limit=100)
+        ticks = self.instance.get_ticks(sensor.instigator_origin_id, sensor.selector_id, limit=1000)
         return [tick for tick in ticks if tick.timestamp > since]
 
     def see_a_tick(self) -> None:
