@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from datashop_assets.records import DOCUMENTS as DOCUMENTS_TABLE
+from datashop_assets.records import DOCUMENTS
 from datashop_assets_tests.cluster.dagster_api import ENDED, ApiError, Dagster
 from datashop_assets_tests.cluster.place import say
 from datashop_assets_tests.cluster.steps import (
-    DOCUMENTS,
     RATED,
     StepError,
+    documents_of,
     land,
     lens_step,
     over_shards,
@@ -30,7 +30,7 @@ from datashop_assets_tests.cluster.strikes import (
 )
 from datashop_assets_tests.cluster.tables import all_rated_once, all_there_once
 
-SHOWN = 400  # characters of a failure in the transcript
+SHOWN = 250  # characters of a failure in the transcript
 RETRY_WITHIN_S = 8  # the daemon looks for runs to launch again
 PARSE, RATE, ANNEAL = "parse_and_embed_shards", "rate_documents", "anneal_and_evaluate_candidate"
 # In the one a run begins, and cannot load the encoder; in the other it cannot even import Dagster.
@@ -128,7 +128,8 @@ def trained_on_from_there(dagster: Dagster, outcome: Outcome) -> None:
 
 def with_faults(dagster: Dagster) -> list[str]:
     """Three more shards, with a fault in each step; returns the steps that did not end as they have to."""
-    shards = land(dagster, files=range(3, 6))
+    files = range(3, 6)
+    shards = land(dagster, files)
     new = shards[3:]
     two, third = over_shards(None, new[:2]), over_shards(None, new[2:])
     faults = [
@@ -139,11 +140,11 @@ def with_faults(dagster: Dagster) -> list[str]:
         Fault(
             PARSE,
             two,
-            kill_run_pod(dagster, DOCUMENTS_TABLE, new[0]),
+            kill_run_pod(dagster, DOCUMENTS, new[0]),
             says="no active pods|deleted|killed",
-            check=lambda _: all_there_once(DOCUMENTS_TABLE, new[:2], rows=2 * DOCUMENTS),
+            check=lambda _: all_there_once(DOCUMENTS, new[:2], rows=documents_of(files[:2])),
         ),
-        Fault(PARSE, third, check=lambda _: all_there_once(DOCUMENTS_TABLE, new, rows=3 * DOCUMENTS)),
+        Fault(PARSE, third, check=lambda _: all_there_once(DOCUMENTS, new, rows=documents_of(files))),
         Fault(
             RATE,
             over_shards("lens", new[:2]),
