@@ -1,8 +1,9 @@
 """Conditions on scores of several names, as a project file writes them: `edu >= 3 and code.int < 2`.
 
 What belongs here: reading them (Python's own parser and a list of what is allowed; nothing is ever evaluated as
-Python) and their translation for polars. What does not: where the scores of a name stand (`scoring/sources.py`), what
-becomes of a document that fails one (the filtering stage).
+Python) and their translation for polars. What does not: what they say of scores that are known to within an error
+(`condition_ranges.py`), where the scores of a name stand (`scoring/sources.py`), what becomes of a document that fails
+one (the filtering stage).
 
 The language: names of lenses and attributes, meaning the score; `name.int`, the score rounded and clipped to the
 lens's scale; numbers; `+ - *`, and `/` by a number; comparisons, also chained (`1 <= edu < 4`); `and`, `or`, `not`;
@@ -14,16 +15,17 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any, Protocol
 
 import polars as pl
 
-ARITHMETIC: dict[type, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
+ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-COMPARISONS: dict[type, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
+COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -66,12 +68,35 @@ class Condition:
         return tuple(dict.fromkeys(operand.name for operand in self.operands))
 
 
+class Values(Protocol):
+    """What stands for the numbers of a condition: anything that has its operators."""
+
+    def operand(self, operand: Operand) -> Any: ...
+
+    def literal(self, value: float) -> Any: ...
+
+
+class Columns:
+    """Each operand is its column, in single precision."""
+
+    def operand(self, operand: Operand) -> pl.Expr:
+        return pl.col(operand.column)
+
+    def literal(self, value: float) -> pl.Expr:
+        return pl.lit(value, pl.Float32)
+
+
 def parse(text: str) -> Condition:
     """Read a condition. Its `expression` is a Boolean of the operands' columns, which are single precision, as scores
     are: so that `edu >= 0.7` is true of the score 0.7.
 
     Raises ConditionError with the place in the text for what is not of the language, or is no condition but a number.
     """
+    return Condition(*read(text, Columns()))
+
+
+def read(text: str, values: Values) -> tuple[str, tuple[Operand, ...], Any]:
+    """The text as it is read, the operands in it, and what its operators make of the values. Raises as `parse` does."""
     # An indented line would be an error of its own; a line break inside is as good as a space.
     plain = text.replace("\n", " ").strip()
     try:
@@ -79,14 +104,14 @@ def parse(text: str) -> Condition:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column = (getattr(error, "offset", None) or len(plain) + 1) - 1  # none where the end is what is wrong
         raise _fault(plain, column, f"is not readable ({error.args[0]})") from error
-    reading = _Reading(plain)
+    reading = _Reading(plain, values)
     try:
         expression = reading.truth(tree.body)
     except RecursionError as error:
         raise _fault(plain, 0, "is nested too deeply") from error
     if not reading.operands:
         raise _fault(plain, 0, "names no lens and no attribute")
-    return Condition(plain, tuple(reading.operands), expression)
+    return plain, tuple(reading.operands), expression
 
 
 def _fault(text: str, column: int, what: str) -> ConditionError:
@@ -96,15 +121,15 @@ def _fault(text: str, column: int, what: str) -> ConditionError:
 class _Reading:
     """One text on its way to an expression; a method a kind of value."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, values: Values) -> None:
+        self.text, self.values = text, values
         self.operands: dict[Operand, None] = {}
 
     def fault(self, node: ast.expr, what: str) -> ConditionError:
         # `ast` counts bytes of UTF-8.
         return _fault(self.text, len(self.text.encode()[: node.col_offset].decode()), what)
 
-    def truth(self, node: ast.expr) -> pl.Expr:
+    def truth(self, node: ast.expr) -> Any:
         match node:
             case ast.BoolOp(op=op, values=values):
                 joined = operator.and_ if isinstance(op, ast.And) else operator.or_
@@ -126,7 +151,7 @@ class _Reading:
                 )
         raise self.fault(node, f"has what is not of its language ({LANGUAGE})")
 
-    def number(self, node: ast.expr) -> pl.Expr:
+    def number(self, node: ast.expr) -> Any:
         match node:
             case ast.Name(id=name):
                 return self.operand(Operand(name))
@@ -139,7 +164,7 @@ class _Reading:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 if abs(value) > _LARGEST:
                     raise self.fault(node, "has a number that is not finite as a score is (in float32)")
-                return pl.lit(float(value), pl.Float32)
+                return self.values.literal(float(value))
             case ast.UnaryOp(op=ast.USub(), operand=inner):
                 return -self.number(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
@@ -155,6 +180,6 @@ class _Reading:
                 raise self.fault(node, "has something true or false where a number is needed")
         raise self.fault(node, f"has what is not of its language ({LANGUAGE})")
 
-    def operand(self, operand: Operand) -> pl.Expr:
+    def operand(self, operand: Operand) -> Any:
         self.operands[operand] = None
-        return pl.col(operand.column)
+        return self.values.operand(operand)

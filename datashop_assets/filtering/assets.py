@@ -19,9 +19,9 @@ from datashop_assets.asset_metadata import (
     table_metadata,
 )
 from datashop_assets.classifier.registry import require_promoted
-from datashop_assets.filtering.decide import decide
 from datashop_assets.filtering.drift import record_look
 from datashop_assets.filtering.estimates import cut_among_estimates
+from datashop_assets.filtering.exact_bounds import decide_cutoff
 from datashop_assets.filtering.examples import kept_and_dropped
 from datashop_assets.filtering.overview import (
     by_source,
@@ -35,7 +35,7 @@ from datashop_assets.filtering.overview import (
 from datashop_assets.filtering.produce import produce_release
 from datashop_assets.filtering.release import read_manifest
 from datashop_assets.filtering.rule import Ranking, Rule
-from datashop_assets.filtering.sketches import ranked_corpus, update_sketches
+from datashop_assets.filtering.sketches import update_sketches
 from datashop_assets.filtering.state import current_cutoff, record_cutoff, require_cutoff
 from datashop_assets.filtering.verdicts import filter_cells
 from datashop_assets.graph import Graph
@@ -80,19 +80,28 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             "Which scores are kept: an immutable record, decided over all documents that the promoted classifier has "
             "scored, from summaries that a new shard leaves as they are. A new record is made on a new promotion, a "
             "changed policy, or when the kept share has drifted.",
-            costs="seconds: stored summaries are merged, only new shards are read",
+            costs="seconds: stored summaries are merged, only new shards are read. With an encoder in int8 or bfloat16 "
+            "the documents near a bound that is a share are encoded again, in float32",
             by_hand="after the project file's `cutoff` changed, where you do not want to wait for the sensor",
         ),
     )
     @plain_failures
-    def cutoff(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
+    def cutoff(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        models: dg.ResourceParam[ModelStore],
+        encoder: dg.ResourceParam[Encoder],
+        exact_encoder: dg.ResourceParam[Encoder],
+        staging: dg.ResourceParam[Staging],
+    ) -> dg.MaterializeResult:
         lens, project = context.partition_key, graph.project
         rule = Rule.of(graph.settings(lens))
         ranking = Ranking(lens, require_promoted(lake, lens).classifier, rule)
         lineage = lineage_of(context, lake, SCORES.of(lens))
         made = update_sketches(lake, ranking, project, lineage)
-        corpus = ranked_corpus(lake, ranking, project)
-        decision = decide(corpus, rule, lens, ranking.classifier, current_cutoff(lake, lens))
+        exactness = Exactness(encoder, exact_encoder, models, staging, context.log.info, graph.lenses)
+        decided = decide_cutoff(lake, ranking, project, current_cutoff(lake, lens), lineage, exactness)
+        corpus, decision = decided.corpus, decided.decision
         if decision.is_new:
             record_cutoff(lake, decision.record, lineage)
         record_look(lake, decision.record, corpus.shards, lineage)
@@ -104,6 +113,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(
             metadata={
                 **cutoff_facts(decision),
+                **decided.facts,
                 "scores": picture(histogram(shown_scores(corpus), lines=bounds), "scores over the whole corpus"),
                 "funnel": picture(funnel(funnel_steps(verdicts), "Documents left"), "documents left"),
                 "around the cut-off": table(examples.around),
@@ -130,7 +140,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         retry_policy=RETRY,
         description=explained(
             "Every document with the verdict of the cut-off and its reason. Narrow: no text is copied. With an encoder "
-            "in int8 or bfloat16, documents near the cut-off are scored again in float32 first. A lens with a "
+            "in int8 or bfloat16, documents that it leaves in doubt are scored again in float32 first. A lens with a "
             "population needs this of that lens first, which the partitions cannot say: a run says so instead.",
             costs="a comparison a document on stored scores; no text is read",
             by_hand="hardly ever: the reconcile sensor follows every new cut-off",
@@ -145,7 +155,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         exact_encoder: dg.ResourceParam[Encoder],
         staging: dg.ResourceParam[Staging],
     ) -> None:
-        exactness = Exactness(encoder, exact_encoder, models, staging, context.log.info)
+        exactness = Exactness(encoder, exact_encoder, models, staging, context.log.info, graph.lenses)
         with reported(context) as take:
             for lens, cells in cells_by_lens(context).items():
                 record = require_cutoff(lake, lens)

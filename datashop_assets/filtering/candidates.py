@@ -48,12 +48,16 @@ class Candidates:
 
     def of(self, shard: str) -> pl.DataFrame:
         """The shard's candidates, see `candidates`. Each shard is asked for once; those passed over are forgotten."""
+        return judged(self.read(shard), self.ranking)
+
+    def read(self, shard: str) -> pl.DataFrame:
+        """The same as they were read, for `judged`."""
         if shard not in self._read:
             # A shard that nobody expected became stale by another run since: it is read alone.
             ahead = self._left[self._left.index(shard) :] if shard in self._left else [shard]
             sizes = np.cumsum([self.rows.get(each, 0) for each in ahead])
             take = max(1, int(np.searchsorted(sizes, ROWS_AT_ONCE)))
-            self._read = candidates(self.lake, self.ranking, self.project, ahead[:take])
+            self._read = _read(self.lake, self.ranking, self.project, ahead[:take])
             self._left = ahead[take:] if shard in self._left else self._left
         return self._read.pop(shard)
 
@@ -66,6 +70,12 @@ def candidates(lake: Lake, ranking: Ranking, project: Project, shards: Sequence[
     the name whose score is missing. `source` is the group that has a bound of its own: empty where there is one for
     all.
     """
+    return {shard: judged(rows, ranking) for shard, rows in _read(lake, ranking, project, shards).items()}
+
+
+def _read(lake: Lake, ranking: Ranking, project: Project, shards: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """For each of the shards one row for each of its scores: its id, the columns of all operands, and what else the
+    rule asks about."""
     rule = ranking.rule
     others = dict.fromkeys(name for name in (rule.condition.names if rule.condition else ()) if name != ranking.lens)
     sources = [ScoreSource(ranking.lens, SCORES.of(ranking.lens), ranking.classifier)]
@@ -82,11 +92,12 @@ def candidates(lake: Lake, ranking: Ranking, project: Project, shards: Sequence[
     for shard in shards:
         own, *beside = [part(shard) for part in read]
         frame = pl.concat([own, *(_in_order(own[ID], rows) for rows in beside)], how="horizontal")
-        found[shard] = _judged(frame, ranking)
+        found[shard] = frame
     return found
 
 
-def _judged(frame: pl.DataFrame, ranking: Ranking) -> pl.DataFrame:
+def judged(frame: pl.DataFrame, ranking: Ranking) -> pl.DataFrame:
+    """The candidates in a shard's rows as they were read, see `candidates`."""
     rule = ranking.rule
     operands = tuple(dict.fromkeys((Operand(ranking.lens), *(rule.condition.operands if rule.condition else ()))))
     key = frame[ranking.lens].rename(KEY)
@@ -122,8 +133,17 @@ def _columns(lake: Lake, table: TableSpec, shards: Sequence[str], columns: Mappi
 def _by_shard(rows: pl.LazyFrame) -> Callable[[str], pl.DataFrame]:
     """Read the rows; each shard's of them in their order, none where it has none."""
     read = rows.collect()
-    parts = read.partition_by(SHARD, as_dict=True, include_key=False)
-    return lambda shard: parts.get((shard,), read.clear().drop(SHARD))
+    runs = read[SHARD].rle().struct.unnest()
+    if runs["value"].is_duplicated().any():  # read with another shard's rows between them
+        read = read.sort(SHARD, maintain_order=True)
+        runs = read[SHARD].rle().struct.unnest()
+    # Rows of a cell stand together, so that shards are slices: 500,000 rows are neither hashed nor copied.
+    columns, ends = read.drop(SHARD), runs["len"].cum_sum().to_list()
+    parts = {
+        shard: columns.slice(end - length, length)
+        for shard, length, end in zip(runs["value"].to_list(), runs["len"].to_list(), ends, strict=True)
+    }
+    return lambda shard: parts.get(shard, columns.clear())
 
 
 def _in_order(ids: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
@@ -131,6 +151,8 @@ def _in_order(ids: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
 
     Tables of the same documents are in the same order, so that this is nearly always a comparison and no join.
     """
+    if rows.is_empty():
+        return rows.drop(ID).clear(len(ids))
     if not rows[ID].equals(ids):
         rows = ids.to_frame().join(rows, on=ID, how="left", maintain_order="left")
     return rows.drop(ID)

@@ -16,7 +16,7 @@ from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.registry import ClassifierRecord, find_classifier
 from datashop_assets.deduplication.inputs import judging_tables
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.exact_decisions import decides_exactly
+from datashop_assets.filtering.exact_decisions import reduced_names
 from datashop_assets.filtering.state import require_cutoff
 from datashop_assets.lineage import embeddings_version
 from datashop_assets.project import Project
@@ -47,8 +47,7 @@ def tables_read(lake: Lake, cutoff: CutoffRecord, project: Project) -> tuple[Tab
     Raises LookupError as `outdated_inputs` does.
     """
     own: tuple[TableSpec, ...] = (DOCUMENTS, SCORES.of(cutoff.lens), FILTERED.of(cutoff.lens), CUTOFFS)
-    if decides_exactly(lake, cutoff, project):
-        own = (*own, EXACT_SCORES.of(cutoff.lens))
+    own += tuple(EXACT_SCORES.of(name) for name in reduced_names(lake, cutoff.ranking, project))
     beside = [score_source(lake, project, name).table for name in _conditions(cutoff)]
     population = cutoff.ranking.rule.population
     if population:

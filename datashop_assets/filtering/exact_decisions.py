@@ -1,14 +1,12 @@
-"""Verdicts on scores of a reduced precision, as float32 gives them: what is near a bound is decided by exact scores.
+"""Verdicts on scores of a reduced precision, as float32 gives them: what is in doubt is decided by exact scores.
 
-What belongs here: which candidates are near a bound of the cut-off, their exact keys, what that changed; the part that
-it has in a filtered cell's version. What does not: making exact scores (`scoring/exact_scores.py`).
-
-The bounds themselves are those of the record, taken from the scores as they stand. A condition is asked of the scores
-as they stand, too.
+What belongs here: which documents are in doubt (near a bound, or near to where a condition changes), their exact
+scores, what those changed; the part that this has in a filtered cell's version. What does not: making exact scores
+(`scoring/exact_scores.py`), bounds that are shares of the corpus (`exact_bounds.py`).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,27 +15,44 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.cellwork import Target, have
-from datashop_assets.classifier.registry import find_classifier
-from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.classifier.registry import ClassifierRecord, find_classifier, promoted
+from datashop_assets.conditions import Condition
+from datashop_assets.filtering.candidates import judged
+from datashop_assets.filtering.cutoff import CutoffRecord, Reason
+from datashop_assets.filtering.exact_rows import ExactRows
 from datashop_assets.filtering.filter import apply
+from datashop_assets.filtering.rule import Ranking
 from datashop_assets.lineage import content_id
 from datashop_assets.project import Project
-from datashop_assets.records import FILTERED, SCORES, Cell
+from datashop_assets.records import FILTERED, Cell
 from datashop_assets.scoring.exact_band import near_cutoff
-from datashop_assets.scoring.exact_scores import ExactScorer
-from datashop_assets.scoring.precision_sample import reduced_encoder, sample_version
+from datashop_assets.scoring.exact_scores import Exactness, ExactScorer, exact_scorer
+from datashop_assets.scoring.precision_sample import record_reduced_encoder, reduced_encoder, sample_version
 from datashop_assets.seams import Lake
 
-RECIPE = 1
+RECIPE = 2
+
+Rows = NDArray[np.int64]
 
 
-def decides_exactly(lake: Lake, cutoff: CutoffRecord, project: Project) -> bool:
-    """Whether documents near this cut-off are scored again in float32: its classifier reads the vectors of the
-    project's encoder, and that has a reduced precision. Scores of another encoder stand as they are: those of float32
-    are exact already, and no others can be made again."""
+def reduced_names(lake: Lake, ranking: Ranking, project: Project) -> dict[str, ClassifierRecord]:
+    """The lenses, of those whose scores the filter compares, whose classifier reads the vectors of the project's
+    encoder, where that has a reduced precision: their scores are made again where they leave a doubt. Scores of another
+    encoder stand as they are: those of float32 are exact already, and no others can be made again."""
     if project.encoder.precision == "float32":
-        return False
-    return find_classifier(lake, cutoff.lens, cutoff.classifier).encoder == reduced_encoder(lake, project.encoder)
+        return {}
+    encoder = reduced_encoder(lake, project.encoder)
+    compared = _compared(lake, ranking, project)
+    return {name: classifier for name, classifier in compared.items() if classifier.encoder == encoder}
+
+
+def _compared(lake: Lake, ranking: Ranking, project: Project) -> dict[str, ClassifierRecord]:
+    """The classifier of each lens whose scores the filter compares: its own, and those in its condition."""
+    classifiers = {ranking.lens: ranking.classifier}
+    for name in ranking.rule.condition.names if ranking.rule.condition else ():
+        if name in project.lenses and name not in classifiers and (promotion := promoted(lake, name)) is not None:
+            classifiers[name] = promotion.classifier
+    return {name: find_classifier(lake, name, classifier) for name, classifier in classifiers.items()}
 
 
 def exactly_filtered(
@@ -47,11 +62,12 @@ def exactly_filtered(
 
     A cell that was decided so before the project's encoder became another one stays as it is.
     """
-    sample = sample_version(lake, find_classifier(lake, cutoff.lens, cutoff.classifier).encoder)
-    exact = {cell: content_id("exactly filtered", RECIPE, version, sample) for cell, version in versions.items()}
-    if decides_exactly(lake, cutoff, project):
+    encoders = {classifier.encoder for classifier in _compared(lake, cutoff.ranking, project).values()}
+    samples = [sample for encoder in sorted(encoders) if (sample := sample_version(lake, encoder)) is not None]
+    exact = {cell: content_id("exactly filtered", RECIPE, version, samples) for cell, version in versions.items()}
+    if reduced_names(lake, cutoff.ranking, project):
         return exact
-    if sample is None:
+    if not samples:
         return dict(versions)
     there = have(lake, Target(FILTERED.of(cutoff.lens)), list(versions))
     return {
@@ -60,66 +76,94 @@ def exactly_filtered(
     }
 
 
+def exact_decisions(
+    lake: Lake, ranking: Ranking, project: Project, exactness: Exactness | None, lineage: Mapping[str, Any]
+) -> "ExactDecisions | None":
+    """What decides a ranking's documents exactly; None where no score that it compares is of a reduced precision.
+
+    The error bounds are measured first where that was not done. Raises ValueError where the project's encoder has a
+    reduced precision and `exactness` is not given.
+    """
+    if project.encoder.precision == "float32":
+        return None
+    if exactness is None:
+        raise ValueError(f"encoder.precision is {project.encoder.precision}: filtering needs `exactness`")
+    record_reduced_encoder(lake, project.encoder, exactness.encoder.id, lineage)
+    scorers = {
+        name: exact_scorer(lake, classifier, exactness, lineage)
+        for name, classifier in reduced_names(lake, ranking, project).items()
+    }
+    return ExactDecisions(ranking, scorers) if scorers else None
+
+
 @dataclass(frozen=True)
 class ExactDecisions:
-    """The verdicts of one cut-off, by exact scores where `scorer`'s bound leaves a doubt."""
+    """The candidates of a ranking with exact scores where a doubt is left. `scorers` are those of the lenses whose
+    scores are of a reduced precision, by name."""
 
-    cutoff: CutoffRecord
-    scorer: ExactScorer
+    ranking: Ranking
+    scorers: Mapping[str, ExactScorer]
 
-    def keys(self, cell: Cell, scores_version: str, candidates: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-        """The candidates of a cell with exact keys for those near a bound, and what people should know of it."""
-        near = candidates[near_bounds(candidates, self.cutoff, self.scorer.bound.error)]
-        if near.is_empty():
-            return candidates, self._facts(0, 0, 0, pl.Series([], dtype=pl.Float64))
-        exact, made = self.scorer.of(cell, scores_version, self._reduced(cell, near))
-        moved = exact["score"].cast(pl.Float64) - exact["reduced"]
-        # With a draw the key is score plus noise; without one this is the exact score.
-        keys = near.select("id", exact_key=(near["key"] + moved).cast(pl.Float32))
-        better = candidates.join(keys, on="id", how="left", maintain_order="left")
-        better = better.with_columns(key=pl.coalesce("exact_key", "key")).drop("exact_key")
-        before, after = (apply(rows, self.cutoff, pool_only=False)["kept"] for rows in (candidates, better))
-        facts = self._facts(near.height, made, int((before != after).sum()), moved.abs())
-        if facts["errors above the bound"]:
-            self.scorer.means.log(
-                f"WARNING: {cell.shard}: float32 moved {facts['errors above the bound']} of {near.height} scores by up "
-                f"to {facts['largest error of those']:.3g}, more than the bound of {self.scorer.bound.error:.3g} that "
-                "was measured on a sample: this shard is unlike it, and documents beyond the bound may be decided by "
-                "their reduced score. Set `encoder.precision` to float32 if that matters."
-            )
-        return better, facts
+    @property
+    def error(self) -> float:
+        """How far the keys of documents may be off, which are the lens's own scores; 0 where these are exact."""
+        own = self.scorers.get(self.ranking.lens)
+        return own.bound.error if own else 0.0
 
-    def _facts(self, near: int, made: int, otherwise: int, errors: pl.Series) -> dict[str, Any]:
-        bound = self.scorer.bound.error
-        return {
-            "near a bound": near,
-            "scored again in float32": made,
-            "decided otherwise in float32": otherwise,
-            "largest error of those": float(errors.max() or 0.0),  # type: ignore[arg-type]
-            "error bound": bound,
-            "errors above the bound": int((errors > bound).sum()),
-        }
+    def filtered(self, shard: str, read: pl.DataFrame, cutoff: CutoffRecord) -> tuple[pl.DataFrame, dict[str, Any]]:
+        """The shard's candidates out of its rows as they were read, so that the cut-off gives each of them the verdict
+        of its exact scores, and what people should know of it."""
+        again = self.resolved(shard, read, lambda rows: near_bounds(rows, cutoff, self.error))
+        otherwise = 0
+        if again.facts["near a bound"]:
+            both = judged(read, self.ranking), again.candidates
+            before, after = (apply(rows, cutoff, pool_only=False)["kept"] for rows in both)
+            otherwise = int((before != after).sum())
+        return again.candidates, again.facts | {"decided otherwise in float32": otherwise}
 
-    def _reduced(self, cell: Cell, near: pl.DataFrame) -> pl.DataFrame:
-        """Id and reduced score of the candidates, in their order."""
-        if not self.cutoff.ranking.rule.draw:  # the key is the score
-            return near.select("id", reduced="key")
-        where = {"shard": [cell.shard], "classifier": [self.cutoff.classifier]}
-        scores = self.scorer.lake.scan(SCORES.of(self.cutoff.lens), where).select("id", reduced="score")
-        found = scores.filter(pl.col("id").is_in(near["id"].implode())).collect()
-        return near.select("id").join(found, on="id", how="left", maintain_order="left")
+    def resolved(self, shard: str, read: pl.DataFrame, near: Callable[[pl.DataFrame], Rows]) -> "Resolved":
+        """The same with exact scores wherever the condition is in doubt, and then for those rows of the candidates that
+        are `near` a bound."""
+        scores = ExactRows(shard, read, self.scorers)
+        if self.ranking.rule.condition:
+            self._resolve_condition(scores, self.ranking.rule.condition)
+        candidates = judged(scores.frame, self.ranking)
+        if self.ranking.lens in self.scorers and scores.replace(self.ranking.lens, near(candidates)):
+            candidates = judged(scores.frame, self.ranking)
+        return Resolved(candidates, scores.facts(self.ranking.lens))
+
+    def _resolve_condition(self, scores: ExactRows, condition: Condition) -> None:
+        """Exact scores where the condition may be true and may be false: first of those names that leave it open by
+        themselves, then, where several do so together, of each until it is decided."""
+        reasons = judged(scores.frame, self.ranking)["reason"]
+        asked = (reasons.is_null() | (reasons == Reason.CONDITION.value)).to_numpy()
+        names = [name for name in condition.names if name in self.scorers]
+        for alone in (True, False):
+            for name in names:
+                doubt = asked & scores.doubt(condition, [name] if alone else names)
+                scores.replace(name, np.flatnonzero(doubt & ~scores.exact[name]))
 
 
-def near_bounds(candidates: pl.DataFrame, cutoff: CutoffRecord, error: float) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Resolved:
+    """Candidates, see `candidates.candidates`, and what people should know of how they were decided."""
+
+    candidates: pl.DataFrame
+    facts: dict[str, Any]
+
+
+def near_bounds(candidates: pl.DataFrame, cutoff: CutoffRecord, error: float) -> Rows:
     """The rows, ascending, whose key is within `error` of a bound that it is compared with; none that is not ranked."""
     rows = np.flatnonzero(candidates["key"].is_not_null().to_numpy())
     ranked = candidates[rows]
     keys = ranked["key"].to_numpy()
+    if len(keys) and cutoff.ranking.rule.draw:  # score plus noise is rounded to float32, once for each score
+        error += float(np.spacing(np.abs(keys).max()))
     bounds: list[NDArray[np.float64]] = []
     if cutoff.lower_by_source:
         lowers = [cutoff.lower_by_source.get(source, math.inf) for source in ranked["source"].to_list()]
         bounds.append(np.array(lowers, np.float64))
     bounds += [np.full(len(keys), bound) for bound in (cutoff.lower, cutoff.upper) if bound is not None]
     near = [near_cutoff(keys, bound, error) for bound in bounds]
-    found: NDArray[np.int64] = rows[np.unique(np.concatenate([np.empty(0, np.int64), *near]))]
+    found: Rows = rows[np.unique(np.concatenate([np.empty(0, np.int64), *near]))]
     return found

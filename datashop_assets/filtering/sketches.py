@@ -4,8 +4,9 @@ What belongs here: making, keeping and merging them. What does not: the summary 
 document is ranked by (`candidates.py`), what follows for the cut-off (`decide.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -41,6 +42,12 @@ class Sketched:
     def unsummarised(self) -> dict[str, int]:
         """The documents of each shard whose summary is outdated or missing, in crawl order."""
         return {cell.shard: (self.missing | self.outdated)[cell] for cell in self.wanted if cell not in self.current}
+
+    @property
+    def scored(self) -> dict[str, int]:
+        """The documents of each shard that can be ranked, in crawl order."""
+        documents = {**self.current, **self.missing, **self.outdated}
+        return {cell.shard: documents[cell] for cell in self.wanted}
 
 
 def sketched(lake: Lake, ranking: Ranking, project: Project) -> Sketched:
@@ -106,15 +113,26 @@ def sketch_rows(rows: pl.DataFrame, share_error: float) -> pl.DataFrame:
     return pl.DataFrame(summaries, schema=schema)
 
 
-def ranked_corpus(lake: Lake, ranking: Ranking, project: Project) -> Corpus:
+def ranked_corpus(
+    lake: Lake,
+    ranking: Ranking,
+    project: Project,
+    ranked_by: Callable[[str, pl.DataFrame], pl.DataFrame] | None = None,
+) -> Corpus:
     """The whole corpus as it is scored now, from the stored summaries; those that are missing or outdated are made in
-    memory. Raises MissingUpstreamError where shards are scored and not one of them can be ranked."""
+    memory. With `ranked_by`, which makes a shard's candidates out of its rows as they were read, all are.
+
+    Raises MissingUpstreamError where shards are scored and not one of them can be ranked.
+    """
     state = sketched(lake, ranking, project)
     if state.waiting and not state.wanted:
         raise MissingUpstreamError(why_waiting(state.waiting))
     ranked: dict[str, ScoreSketch] = {}
     unranked: dict[str, dict[str, int]] = {}
-    for rows in _summaries(lake, ranking, project, state):
+    stored = _stored(lake, ranking, state) if ranked_by is None else []
+    unsummarised = state.unsummarised if ranked_by is None else state.scored
+    made = _made(Candidates(lake, ranking, project, unsummarised), ranked_by)
+    for rows in chain(stored, made):
         for (source,), group in rows.group_by("source", maintain_order=True):
             name = str(source)
             ranked[name] = merge([*([ranked[name]] if name in ranked else []), *_sketches(group)])
@@ -126,14 +144,21 @@ def ranked_corpus(lake: Lake, ranking: Ranking, project: Project) -> Corpus:
     return Corpus(dict(sorted(ranked.items())), unranked, shards, tuple(sorted(cell.shard for cell in state.waiting)))
 
 
-def _summaries(lake: Lake, ranking: Ranking, project: Project, state: Sketched) -> Iterator[pl.DataFrame]:
-    """The summaries of all shards, many at a time, in an order that does not change."""
+def _stored(lake: Lake, ranking: Ranking, state: Sketched) -> Iterator[pl.DataFrame]:
+    """The summaries that are stored and current, many at a time, in an order that does not change."""
     for shards in _many(sorted(cell.shard for cell in state.current)):
         where = {"ranking": [ranking.id], "shard": shards}
         yield lake.scan(SCORE_SKETCHES.of(ranking.lens), where).collect().sort("shard", "source")
-    seen, share_error = Candidates(lake, ranking, project, state.unsummarised), ranking.rule.policy.share_error
-    for shards in _many(list(state.unsummarised)):
-        yield pl.concat([sketch_rows(seen.of(shard), share_error) for shard in shards])
+
+
+def _made(
+    seen: Candidates, ranked_by: Callable[[str, pl.DataFrame], pl.DataFrame] | None = None
+) -> Iterator[pl.DataFrame]:
+    """The summaries of the candidates' shards, made now, many at a time."""
+    share_error = seen.ranking.rule.policy.share_error
+    for shards in _many(list(seen.rows)):
+        rows = (seen.of(shard) if ranked_by is None else ranked_by(shard, seen.read(shard)) for shard in shards)
+        yield pl.concat([sketch_rows(each, share_error) for each in rows])
 
 
 def _many(shards: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -8,18 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from datashop_assets.cellwork import Outcome, Produced, Target, have, refresh
-from datashop_assets.classifier.registry import find_classifier
 from datashop_assets.corpus.registry import shards_by_key
 from datashop_assets.filtering.candidates import Candidates
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.exact_decisions import ExactDecisions, decides_exactly
+from datashop_assets.filtering.exact_decisions import exact_decisions
 from datashop_assets.filtering.filter import apply, reason_counts
 from datashop_assets.filtering.state import filtered_versions
 from datashop_assets.lineage import stale_cells
+from datashop_assets.one_look import OneLook
 from datashop_assets.project import Project
 from datashop_assets.records import FILTERED, Cell
-from datashop_assets.scoring.exact_scores import Exactness, exact_scorer
-from datashop_assets.scoring.precision_sample import record_reduced_encoder
+from datashop_assets.scoring.exact_scores import Exactness
 from datashop_assets.scoring.score import ScoringError
 from datashop_assets.scoring.state import scores_target
 from datashop_assets.seams import Lake
@@ -36,29 +35,25 @@ def filter_cells(
     """Filter the cells that are not at their wanted version. Raises CellsFailedError as `cellwork.refresh` does, naming
     the cells where something that the filter reads is missing.
 
-    With `exactness`, scores of a reduced precision that are near a bound are made again in float32; ValueError where
-    the project needs it and it is not given.
+    With `exactness`, scores of a reduced precision that leave a verdict in doubt are made again in float32; ValueError
+    where the project needs it and it is not given.
     """
-    exact = None
-    if project.encoder.precision != "float32":
-        if exactness is None:
-            raise ValueError(f"encoder.precision is {project.encoder.precision}: filtering needs `exactness`")
-        record_reduced_encoder(lake, project.encoder, exactness.encoder.id, lineage)
-    if exactness is not None and decides_exactly(lake, cutoff, project):
-        classifier = find_classifier(lake, cutoff.lens, cutoff.classifier)
-        exact = ExactDecisions(cutoff, exact_scorer(lake, classifier, exactness, lineage))
-    shards, target = shards_by_key(lake), Target(FILTERED.of(cutoff.lens))
-    wanted, missing = filtered_versions(lake, cutoff, project, cells)
-    there = {cell: version for cell, (version, _) in have(lake, target, list(wanted)).items()}
-    scored = have(lake, scores_target(cutoff.lens, cutoff.classifier), list(wanted))
+    exact = exact_decisions(lake, cutoff.ranking, project, exactness, lineage)
+    look = OneLook(lake)
+    shards, target = shards_by_key(look), Target(FILTERED.of(cutoff.lens))
+    wanted, missing = filtered_versions(look, cutoff, project, cells)
+    there = {cell: version for cell, (version, _) in have(look, target, list(wanted)).items()}
+    scored = have(look, scores_target(cutoff.lens, cutoff.classifier), list(wanted))
     stale = {cell.shard: scored[cell][1] for cell in stale_cells(wanted, there)}
     seen = Candidates(lake, cutoff.ranking, project, stale)
 
     def produce(cell: Cell) -> Produced:
-        rows, pool_only = seen.of(cell.shard), shards[cell.shard].pool_only
+        pool_only = shards[cell.shard].pool_only
         facts: dict[str, Any] = {}
-        if exact is not None and not pool_only:
-            rows, facts = exact.keys(cell, str(scored[cell][0]), rows)
+        if exact is None or pool_only:
+            rows = seen.of(cell.shard)
+        else:
+            rows, facts = exact.filtered(cell.shard, seen.read(cell.shard), cutoff)
         rows = apply(rows, cutoff, pool_only)
         reasons = {reason: count for reason, count in reason_counts(rows).items() if count}
         return Produced(rows, {"kept": int(rows["kept"].sum()), **reasons, **facts})

@@ -23,7 +23,8 @@ from datashop_assets.embedding.embed import STORED
 from datashop_assets.embedding.inputs import texts_of
 from datashop_assets.embedding.shard import SAVE_SECONDS
 from datashop_assets.lineage import content_id
-from datashop_assets.records import Cell
+from datashop_assets.rating.lens import Lens
+from datashop_assets.records import SCORES, Cell, TableSpec
 from datashop_assets.scoring.exact_band import ErrorBound
 from datashop_assets.scoring.precision_sample import bound_of, ensure_sample
 from datashop_assets.scoring.score import ScoringError
@@ -39,13 +40,15 @@ BATCH = 512
 
 @dataclass(frozen=True)
 class Exactness:
-    """What scoring again takes: the project's encoder, the same in float32, and where models and rows are kept."""
+    """What scoring again takes: the project's encoder, the same in float32, where models and rows are kept, and the
+    lenses, on whose scales scores are rounded."""
 
     encoder: Encoder
     exact: Encoder
     models: ModelStore
     staging: Staging
     log: Callable[[str], Any]
+    lenses: Mapping[str, Lens]
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,23 @@ class ExactScorer:
         found = asked.select("id").join(known, on="id", how="left", maintain_order="left")
         return found, missing.height
 
+    def of_shard(self, shard: str, asked: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """The same of a shard with the scores that it had when one was asked for first."""
+        return self.of(Cell(shard, self.classifier.lens), self._scored_as[shard], asked)
+
+    @cached_property
+    def _scored_as(self) -> dict[str, str]:
+        """The version of each shard's scores by this classifier."""
+        return self._versions(SCORES)
+
     @cached_property
     def _stored(self) -> dict[str, str]:
         """The version of each shard that has exact scores by this classifier: read once, for a look at a table costs
         as much as it has files."""
-        cells = self.lake.cells(EXACT_SCORES.of(self.classifier.lens)).filter(classifier=self.classifier.classifier)
+        return self._versions(EXACT_SCORES)
+
+    def _versions(self, family: TableSpec) -> dict[str, str]:
+        cells = self.lake.cells(family.of(self.classifier.lens)).filter(classifier=self.classifier.classifier)
         return dict(zip(cells["shard"].to_list(), cells["version"].to_list(), strict=True))
 
     def _known(self, target: Target, cell: Cell, version: str) -> pl.DataFrame:

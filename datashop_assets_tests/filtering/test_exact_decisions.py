@@ -1,59 +1,29 @@
 """Filtering with an encoder of a reduced precision: the verdicts of float32, and what they cost."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
 
-from datashop_assets.classifier.known_recipes import load_scorer
 from datashop_assets.classifier.registry import require_promoted
-from datashop_assets.embedding.embed import STORED, pack, unpack
+from datashop_assets.embedding.embed import pack, unpack
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.exact_decisions import near_bounds
 from datashop_assets.filtering.rule import Rule
 from datashop_assets.filtering.state import require_cutoff
-from datashop_assets.records import DOCUMENTS, FILTERED, SCORES
+from datashop_assets.records import FILTERED, SCORES
 from datashop_assets.scoring.tables import EXACT_SCORES, PRECISION_SAMPLES
 from datashop_assets.seams import Encoder
 from datashop_assets_tests.filtering.rankings import candidates
-from datashop_assets_tests.worlds import ExportableEncoder, World, metadata_of
+from datashop_assets_tests.filtering.reduced_worlds import Coarse, Watched, exact_scores, filter_all
+from datashop_assets_tests.worlds import ExportableEncoder, World, metadata_of, worth
 from resources.encoders import ScriptedEncoder, TransformerEncoder
 from resources.lake import DeltaLake
-from resources.model_store import open_model_store
 
 KEPT, SCORED, EXACT = FILTERED.of("teaching"), SCORES.of("teaching"), EXACT_SCORES.of("teaching")
-
-
-@dataclass(frozen=True)
-class Coarse(ExportableEncoder):
-    """A reduced precision: every vector is off by a little that depends on its text."""
-
-    @property
-    def id(self) -> str:
-        return f"coarse-{self.dimension}"
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        exact = super().encode(texts)
-        noise = [np.random.default_rng(list(text.encode())).normal(0, 0.01, self.dimension) for text in texts]
-        return (exact + np.reshape(noise, exact.shape)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Watched(ScriptedEncoder):
-    """Notes the texts that it reads."""
-
-    read: list[str] = field(default_factory=list)
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        self.read.extend(texts)
-        return super().encode(texts)
 
 
 @pytest.fixture
@@ -69,21 +39,6 @@ def filtered(world: World, exact: Watched) -> World:
     world.land_shards(4)
     filter_all(world)
     return world
-
-
-def filter_all(world: World) -> None:
-    world.run("parse_and_embed_shards")
-    for job in ("rate_documents", "train_and_promote_classifier", "score_documents", "set_cutoff", "filter_documents"):
-        world.run(job, "teaching")
-
-
-def exact_scores(world: World, encoder: Encoder | None = None) -> pl.DataFrame:
-    """Every document's score from its float32 vector."""
-    models = open_model_store(world.profile.models, world.profile.cache, world.profile.storage_options)
-    head = load_scorer(models.fetch(require_promoted(world.lake, "teaching").uri))
-    documents = world.read(DOCUMENTS).select("id", "text")
-    vectors = (encoder or ScriptedEncoder()).encode(documents["text"].to_list()).astype(STORED).astype(np.float32)
-    return documents.select("id", pl.Series("exact", head.predict(vectors)))
 
 
 def cut_at(world: World, policy: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
@@ -110,10 +65,56 @@ def test_a_real_encoder_in_int8_decides_as_in_float32(world: World) -> None:
     world.change_project(encoder={"precision": "int8", "max_tokens": 32})
     world.land_shards(4)
     filter_all(world)
-    lower = require_cutoff(world.lake, "teaching").lower
     rows = world.read(KEPT).join(exact_scores(world, exact), on="id")
-    assert (rows["kept"] == (rows["exact"] >= lower)).all()
+    fortieth = rows["exact"].sort(descending=True)[39]  # a quarter of 160
+    assert require_cutoff(world.lake, "teaching").lower == fortieth
+    assert (rows["kept"] == (rows["exact"] >= fortieth)).all()
     assert 0 < world.read(EXACT).height < rows.height
+
+
+@pytest.mark.models
+def test_a_real_encoder_in_int8_decides_conditions_on_several_lenses_as_in_float32(world: World) -> None:
+    settings = EncoderSettings(max_tokens=32, precision="int8")
+    exact, world.encoder = TransformerEncoder(settings.exact, threads=1), TransformerEncoder(settings, threads=1)  # type: ignore[assignment]
+    world.overrides["exact_encoder"] = exact
+    world.change_project(encoder={"precision": "int8", "max_tokens": 32})
+    world.land_shards(4)
+    filter_all(world)
+    assert_conditions_are_those_of_float32(world, exact)
+
+
+def test_conditions_on_several_lenses_are_those_of_float32(filtered: World, exact: Watched) -> None:
+    assert_conditions_are_those_of_float32(filtered, ScriptedEncoder())
+    exact.read.clear()
+    facts = cut_at(filtered, {"condition": "clarity.int >= 2 and teaching > 2"})
+    assert 0 < len(exact.read) < 160
+    assert {"error bound", "error bound of clarity"} <= set(next(iter(facts.values())))
+
+
+def assert_conditions_are_those_of_float32(world: World, encoder: Encoder) -> None:
+    world.judge = lambda text: 4 - worth(text) / 2
+    for job in ("rate_documents", "train_and_promote_classifier", "score_documents"):
+        world.run(job, "clarity")
+    exact = {lens: exact_scores(world, encoder, lens).rename({"exact": lens}) for lens in ("teaching", "clarity")}
+    scores = exact["teaching"].join(exact["clarity"], on="id")
+    reduced = world.read(SCORES.of("clarity")).select("id", reduced="score")
+    moved = (
+        scores.join(reduced, on="id")
+        .filter(clarity=pl.col("clarity").clip(2))
+        .with_columns(by=(pl.col("clarity") - pl.col("reduced")).abs())
+    )
+    most = moved.sort("by").row(-1, named=True)
+    bound = (most["clarity"] + most["reduced"]) / 2  # its reduced score is on the wrong side
+    condition = f"clarity >= {bound!r} or clarity.int == 1 and teaching + clarity >= 3"
+    cut_at(world, {"keep_fraction": 0.5, "condition": condition})
+    clarity, both = pl.col("clarity"), pl.col("teaching") + pl.col("clarity")
+    true = scores.filter((clarity >= bound) | (clarity.round().clip(0, 5) == 1) & (both >= 3))
+    best = true.sort("teaching", descending=True).head(round(0.5 * true.height))
+    assert 1 < true.height < 160
+    assert (most["id"] in true["id"]) != (most["reduced"] >= bound)
+    kept = world.read(KEPT)
+    assert set(kept.filter(pl.col("reason") != "condition")["id"]) == set(true["id"])
+    assert set(kept.filter("kept")["id"]) == set(best["id"])
 
 
 def test_what_was_scored_again_is_counted_and_kept(filtered: World) -> None:

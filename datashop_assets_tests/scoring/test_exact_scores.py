@@ -67,7 +67,7 @@ def scorer_of(lake: DeltaLake, tmp_path: Path) -> ExactScorer:
     def staging(*parts: str) -> FolderProgress:
         return FolderProgress(tmp_path.joinpath("staging", *parts))
 
-    means = Exactness(ScriptedEncoder(), Stopping(), open_model_store(str(tmp_path), tmp_path), staging, print)
+    means = Exactness(ScriptedEncoder(), Stopping(), open_model_store(str(tmp_path), tmp_path), staging, print, {})
     return ExactScorer(lake, record, HEAD, bound_of(lake, "coarse", HEAD), means, {})
 
 

@@ -1,0 +1,146 @@
+"""A share of the corpus by scores of a reduced precision: bounds are those of exact scores, and few are made for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from datashop_assets.filtering import exact_bounds
+from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.exact_bounds import decide_cutoff
+from datashop_assets.filtering.exact_decisions import ExactDecisions
+from datashop_assets.filtering.rule import Ranking
+from datashop_assets.filtering.state import current_cutoff, record_cutoff
+from datashop_assets.scoring.exact_band import ErrorBound
+from datashop_assets_tests.filtering.scored_lakes import ScoredLake
+
+ERROR, SHARDS, DOCUMENTS = 0.1, 3, 2_000
+
+
+@dataclass
+class Lens:
+    low: int = 0
+    high: int = 5
+
+
+@dataclass
+class Means:
+    lenses: Mapping[str, Lens] = field(default_factory=lambda: {"teaching": Lens(), "clarity": Lens()})
+    log: Any = print
+
+
+@dataclass
+class Scorer:
+    """Knows every exact score, and notes of whom it was asked."""
+
+    exact: Mapping[str, float]
+    bound: ErrorBound = field(default_factory=lambda: ErrorBound(ERROR, 400, 0.01))
+    means: Means = field(default_factory=Means)
+    asked: set[str] = field(default_factory=set)
+
+    def of_shard(self, shard: str, asked: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        made = len(set(asked["id"]) - self.asked)
+        self.asked |= set(asked["id"])
+        score = pl.Series("score", [self.exact[one] for one in asked["id"]], pl.Float32)
+        return asked.with_columns(score).select("id", "score", "reduced"), made
+
+
+@dataclass
+class Both:
+    """The same corpus twice: with exact scores, and with scores that are off by up to ERROR, up more than down."""
+
+    exact: ScoredLake
+    reduced: ScoredLake
+    scorers: dict[str, Scorer]
+
+    def decided_on_exact_scores(self) -> CutoffRecord:
+        return self.exact.cut("teaching").record
+
+    def decided(self) -> CutoffRecord:
+        lake, project = self.reduced.lake, self.reduced.project
+        ranking = Ranking("teaching", "teaching-1", self.reduced.rule("teaching"))
+        made = decide_cutoff(lake, ranking, project, current_cutoff(lake, "teaching"), {}).decision
+        if made.is_new:
+            record_cutoff(lake, made.record, {})
+        return made.record
+
+
+def corpus(folder: Path, policy: Mapping[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch) -> Both:
+    lenses = {"teaching": {"cutoff": policy}, "clarity": {}}
+    both = Both(ScoredLake(folder / "a", lenses), ScoredLake(folder / "b", lenses), {})
+    for lens in lenses:
+        both.scorers[lens] = Scorer({})
+    grow(both, seed, range(SHARDS))
+
+    def exact(_: object, ranking: Ranking, *__: object) -> ExactDecisions:
+        return ExactDecisions(ranking, both.scorers)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exact_bounds, "exact_decisions", exact)
+    return both
+
+
+def grow(both: Both, seed: int, shards: range, mean: float = 2.0) -> None:
+    dice = np.random.default_rng(seed)
+    for number in shards:
+        shard, ids = f"crawl-0000{number}", [f"{number}-{row}" for row in range(DOCUMENTS)]
+        for lake in (both.exact, both.reduced):
+            lake.add(shard, ids, ["wiki" if row % 3 else "forum" for row in range(DOCUMENTS)])
+        for lens in ("teaching", "clarity"):
+            exact = dice.normal(mean, 1, DOCUMENTS).astype(np.float32)
+            off = (exact + 0.999 * dice.triangular(-ERROR, 0.9 * ERROR, ERROR, DOCUMENTS)).astype(np.float32)
+            by_id = [dict(zip(ids, scores.tolist(), strict=True)) for scores in (exact, off)]
+            both.scorers[lens].exact = {**both.scorers[lens].exact, **by_id[0]}
+            both.exact.score(lens, shard, by_id[0])
+            both.reduced.score(lens, shard, by_id[1])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param({"keep_fraction": 0.1}, id="the best tenth"),
+        pytest.param({"keep_fraction": 0.1, "share_error": 0.01}, id="of summaries"),
+        pytest.param({"keep_fraction": 0.9}, id="nearly all"),
+        pytest.param({"keep_fraction": 0.1, "draw": {"temperature": 0.5, "seed": 1}}, id="drawn"),
+        pytest.param({"quotas": {"forum": {"documents": 100}, "*": {"keep_fraction": 0.2}}}, id="quotas"),
+        pytest.param({"quotas": {"forum": {"documents": 0}, "*": {"keep_fraction": 0.2}}}, id="nothing of a source"),
+        pytest.param({"keep_fraction": 0.1, "condition": "clarity.int < 2 or teaching > 3"}, id="with a condition"),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_are_those_of_exact_scores(
+    tmp_path: Path, policy: Mapping[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = corpus(tmp_path, policy, seed, monkeypatch)
+    wanted, decided = both.decided_on_exact_scores(), both.decided()
+    assert (decided.lower, decided.lower_by_source) == (wanted.lower, wanted.lower_by_source)
+    assert decided.kept_share == wanted.kept_share
+    assert decided.documents == wanted.documents
+    assert len(both.scorers["teaching"].asked) < 0.3 * SHARDS * DOCUMENTS
+
+
+def test_the_reduced_scores_alone_would_decide_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = corpus(tmp_path, {"keep_fraction": 0.1}, 0, monkeypatch)
+    assert both.reduced.cut("teaching").record.lower != both.decided_on_exact_scores().lower
+
+
+def test_a_record_stands_or_falls_by_exact_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = corpus(tmp_path, {"keep_fraction": 0.1, "tolerance": 0.01}, 0, monkeypatch)
+    first = both.decided()
+    assert both.decided() == first
+    assert both.decided_on_exact_scores().lower == first.lower
+    for number, mean in enumerate((2.05, 2.5, 1.0), start=SHARDS):
+        grow(both, number, range(number, number + 1), mean)
+        assert both.decided().lower == both.decided_on_exact_scores().lower
+    assert both.decided() != first
+
+
+def test_around_a_fixed_bound_nothing_is_scored_before_documents_are_filtered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = corpus(tmp_path, {"lower": 2.0}, 0, monkeypatch)
+    assert both.decided().lower == 2.0
+    assert not both.scorers["teaching"].asked
