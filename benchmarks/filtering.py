@@ -9,6 +9,7 @@ take turns in a round, so that other work on the machine meets them alike; ratio
 
 - `datasets.filter` four ways (function of a row in one process and in two, batches of the one column, Arrow tables);
   the one that takes least of the processor in a first round is the peer of all later ones. It reads and writes parquet.
+- `datasets` asked for a keep-list as ours is one: ids and scores are read, ids are written, and no text.
 - `pyarrow`'s dataset scanner, and `datatrove`'s pipeline (`pip install datatrove==0.10.1`), the same files.
 - `dolma`'s mixer on its own layout (jsonl.gz); its pinned dependencies need an environment of their own:
   `--dolma-python`, else its figures are null.
@@ -39,7 +40,12 @@ GROWTH = (100_000, 300_000, 1_000_000)
 ROUNDS = 5
 PEERS = Path(__file__).parent / "filtering_peers"
 DATASETS = ("rows", "rows2", "columns", "arrow")
-ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONDONTWRITEBYTECODE": "",  # a module is compiled once, as where it is installed, and not in every process
+}
 
 Figures = dict[str, float]
 
@@ -74,6 +80,7 @@ def commands(data: Path, bound: float, out: Path, dolma: str | None) -> dict[str
         return [python, str(PEERS / script), *arguments]
 
     found = {f"datasets {way}": peer("datasets_filter.py", way, wide, str(bound), str(out)) for way in DATASETS}
+    found["list of ids, datasets"] = peer("datasets_filter.py", "ids", wide, str(bound), str(out))
     found["pyarrow"] = peer("pyarrow_filter.py", wide, str(bound), str(out))
     found["datatrove"] = peer("datatrove_filter.py", wide, str(bound), str(out))
     found["rewrite"] = peer("polars_rewrite.py", wide, str(bound), str(out))
@@ -186,6 +193,9 @@ def main() -> None:
         "keeplist_cpu_ratio_without_imports": ratio(peer, told["keeplist"], "work"),
         "keeplist_memory_ratio": ratio(peer, told["keeplist"], "peak"),
         "keeplist_wall_ratio": ratio(peer, told["keeplist"], "wall"),
+        # Against the same job: `datasets` too neither reads nor writes text.
+        "keeplist_cpu_ratio_same_job": ratio(told.get("list of ids, datasets"), told["keeplist"], "cpu"),
+        "keeplist_memory_ratio_same_job": ratio(told.get("list of ids, datasets"), told["keeplist"], "peak"),
         "release_cpu_ratio": ratio(peer, told["release"], "cpu"),
         "release_wall_ratio": ratio(peer, told["release"], "wall"),
         "release_peak_gb": round(max(each["peak"] for each in told["release"]), 3),
