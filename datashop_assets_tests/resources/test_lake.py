@@ -198,13 +198,14 @@ def _write(uri: str, shard: str, times: int) -> None:
 def test_four_writers_at_once_lose_nothing(tmp_path: Path, shards: str) -> None:
     uri = str(tmp_path / "lake")
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write, args=(uri, shard, 5)) for shard in shards]
+    # A writer loses an attempt at a cell only to another's commit to it: here to 6, fewer than REPLACE_ATTEMPTS.
+    writers = [context.Process(target=_write, args=(uri, shard, 2)) for shard in shards]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 4
-    assert contents(DeltaLake(uri)) == {(shard, "r"): [4, 4, 4] for shard in set(shards)}
+    assert contents(DeltaLake(uri)) == {(shard, "r"): [1, 1, 1] for shard in set(shards)}
 
 
 def test_another_writer_who_never_lets_go_is_an_error_that_may_pass(
