@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+CONNECTIONS = 20  # of the webserver to its database, more or less
 LOCATION, REPOSITORY = "datashop", "__repository__"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
@@ -65,7 +66,21 @@ class Dagster:
     url: str
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data that the query asks for. Raises ApiError; OSError where the webserver cannot be reached."""
+        """The data that the query asks for. Raises ApiError; OSError where the webserver cannot be reached.
+
+        As a person would, it asks once more where the webserver finds that a connection to its database is gone: after
+        a restart of the database it finds that of each that it had.
+        """
+        for _ in range(CONNECTIONS):
+            try:
+                return self._ask(query, variables)
+            except ApiError as error:
+                if "OperationalError" not in str(error):
+                    raise
+                time.sleep(1)
+        return self._ask(query, variables)
+
+    def _ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
         try:

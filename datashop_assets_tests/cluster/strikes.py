@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from datashop_assets.records import TableSpec
-from datashop_assets_tests.cluster.dagster_api import ENDED, ApiError, Dagster
+from datashop_assets_tests.cluster.dagster_api import ENDED, Dagster
 from datashop_assets_tests.cluster.place import FOLDER, kubectl, say
 from datashop_assets_tests.cluster.steps import StepError, await_run, pod_of
 from datashop_assets_tests.cluster.tables import is_committed
@@ -103,13 +103,6 @@ def restart_postgres(dagster: Dagster) -> Strike:
         while mark.exists():
             time.sleep(0.2)
         say("FAULT: PostgreSQL was restarted")
-        answers = 0
-        while answers < 10:  # the webserver finds its connections of before gone, one after another
-            try:
-                dagster.run(run)
-                answers += 1
-            except (OSError, ApiError):
-                time.sleep(1)
 
     return strike
 
