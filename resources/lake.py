@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import polars as pl
@@ -41,7 +41,9 @@ LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 ROWS_A_GROUP = 16_384
 # Columns in which few values stand twice: a dictionary of them costs time and bytes. Without it, and with addresses
 # compared and not hashed, a commit of 200,000 verdicts or scores takes 1.3 times less of the processor (ten rounds).
-DISTINCT = ("id", "score")
+# Lengths and characters apart, 300,000 ids of 32 digits are written 1.3 times faster than with a length before each
+# one, and take 8 % less room; reading them takes as long.
+DISTINCT: Mapping[str, Literal["DELTA_LENGTH_BYTE_ARRAY"] | None] = {"id": "DELTA_LENGTH_BYTE_ARRAY", "score": None}
 
 
 class LakeError(RuntimeError):
@@ -212,8 +214,14 @@ class DeltaLake:
             how = {"mode": "overwrite", "predicate": _predicate(table, cells)}
         if added := set(table.schema) - have:
             how["schema_mode"] = "merge"
-        plain = {name: ColumnProperties(dictionary_enabled=False) for name in DISTINCT if name in table.schema}
-        layout = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_A_GROUP, column_properties=plain or None)
+        distinct = {
+            name: ColumnProperties(dictionary_enabled=False, encoding=encoding)
+            for name, encoding in DISTINCT.items()
+            if name in table.schema
+        }
+        layout = WriterProperties(
+            compression="ZSTD", max_row_group_size=ROWS_A_GROUP, column_properties=distinct or None
+        )
         write_deltalake(stored, rows.source(), **how, writer_properties=layout, commit_properties=properties)
         written = stored.version()
         if added:

@@ -133,8 +133,17 @@ def _columns(lake: Lake, table: TableSpec, shards: Sequence[str], columns: Mappi
 def _by_shard(rows: pl.LazyFrame) -> Callable[[str], pl.DataFrame]:
     """Read the rows; each shard's of them in their order, none where it has none."""
     read = rows.collect()
-    parts = read.partition_by(SHARD, as_dict=True, include_key=False)
-    return lambda shard: parts.get((shard,), read.clear().drop(SHARD))
+    runs = read[SHARD].rle().struct.unnest()
+    if runs["value"].is_duplicated().any():  # read with another shard's rows between them
+        read = read.sort(SHARD, maintain_order=True)
+        runs = read[SHARD].rle().struct.unnest()
+    # Rows of a cell stand together, so that shards are slices: 500,000 rows are neither hashed nor copied.
+    columns, ends = read.drop(SHARD), runs["len"].cum_sum().to_list()
+    parts = {
+        shard: columns.slice(end - length, length)
+        for shard, length, end in zip(runs["value"].to_list(), runs["len"].to_list(), ends, strict=True)
+    }
+    return lambda shard: parts.get(shard, columns.clear())
 
 
 def _in_order(ids: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
@@ -142,6 +151,8 @@ def _in_order(ids: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
 
     Tables of the same documents are in the same order, so that this is nearly always a comparison and no join.
     """
+    if rows.is_empty():
+        return rows.drop(ID).clear(len(ids))
     if not rows[ID].equals(ids):
         rows = ids.to_frame().join(rows, on=ID, how="left", maintain_order="left")
     return rows.drop(ID)

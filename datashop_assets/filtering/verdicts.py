@@ -15,6 +15,7 @@ from datashop_assets.filtering.exact_decisions import exact_decisions
 from datashop_assets.filtering.filter import apply, reason_counts
 from datashop_assets.filtering.state import filtered_versions
 from datashop_assets.lineage import stale_cells
+from datashop_assets.one_look import OneLook
 from datashop_assets.project import Project
 from datashop_assets.records import FILTERED, Cell
 from datashop_assets.scoring.exact_scores import Exactness
@@ -38,10 +39,11 @@ def filter_cells(
     where the project needs it and it is not given.
     """
     exact = exact_decisions(lake, cutoff.ranking, project, exactness, lineage)
-    shards, target = shards_by_key(lake), Target(FILTERED.of(cutoff.lens))
-    wanted, missing = filtered_versions(lake, cutoff, project, cells)
-    there = {cell: version for cell, (version, _) in have(lake, target, list(wanted)).items()}
-    scored = have(lake, scores_target(cutoff.lens, cutoff.classifier), list(wanted))
+    look = OneLook(lake)
+    shards, target = shards_by_key(look), Target(FILTERED.of(cutoff.lens))
+    wanted, missing = filtered_versions(look, cutoff, project, cells)
+    there = {cell: version for cell, (version, _) in have(look, target, list(wanted)).items()}
+    scored = have(look, scores_target(cutoff.lens, cutoff.classifier), list(wanted))
     stale = {cell.shard: scored[cell][1] for cell in stale_cells(wanted, there)}
     seen = Candidates(lake, cutoff.ranking, project, stale)
 

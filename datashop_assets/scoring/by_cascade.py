@@ -17,17 +17,16 @@ from datashop_assets.classifier.recipes import Scorer
 from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.embedding.inputs import versions
 from datashop_assets.embedding.shard import clearing, work_through
-from datashop_assets.lineage import content_id
 from datashop_assets.rating.lens import Lens
 from datashop_assets.records import DOCUMENTS, EMBEDDINGS, Cell
 from datashop_assets.scoring.cascade import Cascade, score_by_cascade
-from datashop_assets.scoring.cascades import CascadeRecord, cascade_in_force, load_cascade
+from datashop_assets.scoring.cascades import CascadeRecord, cascade_in_force, cascade_scores_version
+from datashop_assets.scoring.first_stage import load_first_stage
 from datashop_assets.scoring.score import ScoringError, score_rows
 from datashop_assets.scoring.state import scores_target, wanted_scores
 from datashop_assets.scoring.tables import CASCADE_AUDITS
 from datashop_assets.seams import Encoder, Lake, ModelStore, Progress, Staging
 
-RECIPE = 1
 ROWS = {"id": pl.String, "score": pl.Float32, "passed": pl.Boolean, "audited": pl.Boolean}
 
 
@@ -49,7 +48,8 @@ def load_in_force(
     record = cascade_in_force(lake, classifier.lens, classifier.classifier)
     if settings is None or record is None or classifier.encoder != encoder.id:
         return None
-    cascade = load_cascade(record, models.fetch(record.uri))
+    stage = load_first_stage(models.fetch(record.uri))
+    cascade = Cascade(stage, record.threshold, record.lower, record.audit_share, record.seed)
     return CascadeInForce(record, cascade, encoder, load_scorer(models.fetch(classifier.uri)))
 
 
@@ -59,10 +59,6 @@ def left_to_cascade(lake: Lake, force: CascadeInForce | None, cells: Sequence[Ce
         return []
     embedded, parsed = have(lake, Target(EMBEDDINGS.of(force.encoder.id)), cells), have(lake, Target(DOCUMENTS), cells)
     return [cell for cell in cells if cell in parsed and cell not in embedded]
-
-
-def cascade_scores_version(documents_version: str, encoder: str, classifier: str, cascade: str) -> str:
-    return content_id("cascade scores", RECIPE, documents_version, encoder, classifier, cascade)
 
 
 def wanted_by_cascade(lake: Lake, encoder: str, record: CascadeRecord, cells: Sequence[Cell]) -> dict[Cell, str]:

@@ -1,24 +1,25 @@
-"""Calibrated cascades: their records and files, which one is in force, and what they did.
+"""Calibrated cascades: their records, the versions of scores that they make, which one is in force, what they did.
 
-What belongs here: reading and appending the tables of cascades, the cheap stage's folder, the measured recall. What
-does not: calibrating (`cascade.py` and the cascade stage), scoring a shard (`assets.py`).
+What belongs here: reading and appending the tables of cascades, the measured recall. What does not: calibrating
+(`cascade.py` and the cascade stage), scoring a shard (`by_cascade.py`). Every process that filters asks whether there
+are any, so that nothing that scores is imported here.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from datashop_assets.lineage import content_id
 from datashop_assets.records import CUTOFFS
-from datashop_assets.scoring.cascade import Cascade
-from datashop_assets.scoring.first_stage import load_first_stage
 from datashop_assets.scoring.recall_bound import recall_interval
 from datashop_assets.scoring.tables import CASCADE_AUDITS, CASCADES
 from datashop_assets.seams import Lake
+
+RECIPE = 1
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,8 @@ def bounds_scores_below(cutoff: Mapping[str, Any]) -> bool:
     return cutoff["lower"] is not None and not cutoff["reverse"] and not drawn
 
 
-def load_cascade(record: CascadeRecord, directory: Path) -> Cascade:
-    """The cascade of a record whose folder was fetched. Raises FileNotFoundError."""
-    stage = load_first_stage(directory)
-    return Cascade(stage, record.threshold, record.lower, record.audit_share, record.seed)
+def cascade_scores_version(documents_version: str, encoder: str, classifier: str, cascade: str) -> str:
+    return content_id("cascade scores", RECIPE, documents_version, encoder, classifier, cascade)
 
 
 def measured_recall(lake: Lake, record: CascadeRecord) -> MeasuredRecall:

@@ -1,7 +1,7 @@
 """Stored scores that are of their documents as these are now, and what made them.
 
 What belongs here: telling so from versions alone; no rows are read. What does not: the version that a cell should have
-(`state.py`, `by_cascade.py`), scores that a filter reads beside its own (`filtering/current.py`).
+(`state.py`, `cascades.py`), scores that a filter reads beside its own (`filtering/current.py`).
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,7 @@ from datashop_assets.classifier.recipes import TEXT_ENCODER
 from datashop_assets.classifier.registry import ClassifierRecord
 from datashop_assets.lineage import embeddings_version, scores_version, text_scores_version
 from datashop_assets.records import DOCUMENTS, Cell
-from datashop_assets.scoring.by_cascade import cascade_scores_version
-from datashop_assets.scoring.cascades import CascadeRecord, cascades_of
+from datashop_assets.scoring.cascades import CascadeRecord, cascade_scores_version, cascades_of
 from datashop_assets.scoring.state import scores_target
 from datashop_assets.seams import Lake
 

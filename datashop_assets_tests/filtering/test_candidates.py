@@ -1,6 +1,7 @@
 """Shards are read many at a time, and each gets what it would get alone."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -9,6 +10,8 @@ from polars.testing import assert_frame_equal
 from datashop_assets.filtering import candidates as module
 from datashop_assets.filtering.candidates import Candidates, candidates
 from datashop_assets.filtering.rule import Ranking
+from datashop_assets.records import TableSpec
+from datashop_assets.seams import Lake
 from datashop_assets_tests.filtering.scored_lakes import ScoredLake
 
 ROWS = {f"crawl-0000{n}": 3 + n for n in range(6)}
@@ -42,6 +45,32 @@ def test_each_shard_gets_its_own_however_many_are_read_at_once(
             (f"{shard}-0", "unscored", "clarity")
         ]
     assert seen.of("crawl-00002").height == ROWS["crawl-00002"], "asked for late, it is read after all"
+
+
+class InterleavedLake:
+    """A lake that gives the first row of every shard, then the second of every one, as many files may be read."""
+
+    def __init__(self, lake: Any) -> None:
+        self._lake = lake
+
+    def scan(self, table: TableSpec, *where: Any) -> pl.LazyFrame:
+        rows: pl.LazyFrame = self._lake.scan(table, *where)
+        return (
+            rows
+            if table.key != "id"
+            else rows.sort(pl.col("id").str.split("-").list.last().cast(pl.Int64), maintain_order=True)
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lake, name)
+
+
+def test_rows_of_shards_that_are_read_in_turns_are_put_together(lake: ScoredLake) -> None:
+    ranking = Ranking("teaching", "teaching-1", lake.rule("teaching"))
+    found = candidates(cast(Lake, InterleavedLake(lake.lake)), ranking, lake.project, list(ROWS))
+    expected = candidates(lake.lake, ranking, lake.project, list(ROWS))
+    for shard in ROWS:
+        assert_frame_equal(found[shard], expected[shard])
 
 
 def test_a_shard_without_scores_has_no_candidates(lake: ScoredLake) -> None:
