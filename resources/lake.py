@@ -180,6 +180,10 @@ class DeltaLake:
                 written = self._write(table, rows, cells, properties)
                 break
             except CommitFailedError as error:
+                # A store whose answer came too late was asked again, and what it then had was this commit.
+                if (landed := self._landed(table, about[MARK])) is not None:
+                    written = landed
+                    break
                 if attempt == REPLACE_ATTEMPTS - 1:
                     raise LakeError(
                         f"table {table.name}: another writer kept replacing the same cells; "

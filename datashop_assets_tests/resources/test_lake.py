@@ -227,18 +227,23 @@ def test_another_writer_who_never_lets_go_is_an_error_that_may_pass(
 
 
 @pytest.mark.parametrize("cells", [[cell("a")], None], ids=["replaced", "appended"])
+@pytest.mark.parametrize(
+    "said", [OSError("operation timed out"), CommitFailedError("version 1 exists")], ids=["no answer", "asked again"]
+)
 def test_a_commit_whose_answer_is_lost_is_known_again(
-    lake: DeltaLake, monkeypatch: pytest.MonkeyPatch, cells: list[dict[str, str]] | None
+    lake: DeltaLake, monkeypatch: pytest.MonkeyPatch, cells: list[dict[str, str]] | None, said: Exception
 ) -> None:
     """What is told to have failed, and tried again by those who asked for it, would be there twice."""
+    attempts = []
 
     def unheard(*given: Any, **more: Any) -> None:
+        attempts.append(1)
         write_deltalake(*given, **more)
-        raise OSError("operation timed out")
+        raise said
 
     monkeypatch.setattr("resources.lake.write_deltalake", unheard)
     made = lake.commit(TABLE, rows("a", "r", [1]), cells, {})
-    assert (made.version, made.rows) == (lake.version(TABLE), 1)
+    assert (made.version, made.rows, len(attempts)) == (lake.version(TABLE), 1, 1)
     assert contents(lake) == {("a", "r"): [1]}
 
 
