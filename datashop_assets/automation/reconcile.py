@@ -33,7 +33,7 @@ from datashop_assets.corpus.registry import active_shards
 from datashop_assets.deduplication.inputs import judging_tables
 from datashop_assets.deduplication.ready import judgeable, present_answers, wanted_answers, wanted_signatures
 from datashop_assets.deduplication.tables import MINHASHES
-from datashop_assets.filtering.drift import cutoff_has_drifted
+from datashop_assets.filtering.drift import cutoff_has_drifted, cutoff_is_settled
 from datashop_assets.filtering.rule import Ranking, Rule
 from datashop_assets.filtering.state import current_cutoff, filtered_versions, population_versions, ranking_versions
 from datashop_assets.filtering.tables import SCORE_SKETCHES
@@ -252,6 +252,9 @@ class _Look:
         detail = str(next(iter(lacking.values()), ""))
         self.wait("filter_documents", lens, "upstream", len(lacking), detail)
         there = self.have(Target(FILTERED.of(lens)), scored)
+        if whole and not lacking and not stale_cells(wanted, there) and not cutoff_is_settled(self.lake, cutoff):
+            # Filtering has made the exact scores that the cut-off lacked.
+            return self.cutoff_work(lens, content_id(classifier, rule.text, "settle", cutoff.cutoff), scored)
         return self.as_work("filter_documents", wanted, there, FILTERED.of(lens))
 
     def is_whole(self, lens: str, cells: Sequence[Cell], unscored: Collection[Cell]) -> bool:

@@ -81,7 +81,8 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             "scored, from summaries that a new shard leaves as they are. A new record is made on a new promotion, a "
             "changed policy, or when the kept share has drifted.",
             costs="seconds: stored summaries are merged, only new shards are read. With an encoder in int8 or bfloat16 "
-            "the documents near a bound that is a share are encoded again, in float32",
+            "up to 10,000 documents near a bound that is a share are encoded again, in float32; more are left to "
+            "`filtered_documents`, shard by shard, after which this decides again",
             by_hand="after the project file's `cutoff` changed, where you do not want to wait for the sensor",
         ),
     )
@@ -104,7 +105,7 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         corpus, decision = decided.corpus, decided.decision
         if decision.is_new:
             record_cutoff(lake, decision.record, lineage)
-        record_look(lake, decision.record, corpus.shards, lineage)
+        record_look(lake, decision.record, corpus.shards, lineage, decided.lacked_at)
         among = cut_among_estimates(lake, decision.record, [Cell(shard, lens) for shard in corpus.shards])
         context.log.info("cut-off %s: %s", decision.record.cutoff, decision.why)
         bounds = drawn_bounds(decision.record)

@@ -77,9 +77,8 @@ def _read(lake: Lake, ranking: Ranking, project: Project, shards: Sequence[str])
     """For each of the shards one row for each of its scores: its id, the columns of all operands, and what else the
     rule asks about."""
     rule = ranking.rule
-    others = dict.fromkeys(name for name in (rule.condition.names if rule.condition else ()) if name != ranking.lens)
     sources = [ScoreSource(ranking.lens, SCORES.of(ranking.lens), ranking.classifier)]
-    sources += [score_source(lake, project, name) for name in others]
+    sources += [score_source(lake, project, name) for name in ranking.names[1:]]
     tables = [_scores(lake, source, shards) for source in sources]
     if rule.population:
         tables.append(_columns(lake, FILTERED.of(rule.population), shards, {KEPT: "kept"}))

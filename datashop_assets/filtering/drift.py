@@ -21,6 +21,7 @@ from datashop_assets.filtering.sketches import sketched
 from datashop_assets.filtering.tables import CUTOFF_LOOKS
 from datashop_assets.project import Project
 from datashop_assets.records import SCORES
+from datashop_assets.scoring.exact_scores import commits_so_far
 from datashop_assets.seams import Lake
 
 LOOK_AFTER_CHANGE = 0.1
@@ -37,23 +38,58 @@ def cutoff_has_drifted(lake: Lake, cutoff: CutoffRecord, rule: Rule, project: Pr
     seen, outdated = sum(state.current.values()), sum(state.outdated.values())
     if outdated > LOOK_AFTER_CHANGE * (seen + outdated) or not seen + outdated:
         return bool(state.wanted)
-    before, now = _looked_at(lake, cutoff), seen + outdated + sum(state.missing.values())
+    before, now = _last_look(lake, cutoff)[0], seen + outdated + sum(state.missing.values())
     return abs(now - before) > LOOK_AFTER_CHANGE * before
 
 
-def record_look(lake: Lake, cutoff: CutoffRecord, shards: Collection[str], lineage: Mapping[str, Any]) -> None:
-    """Note that this record is in force after a look at the shards' scores, unless that is what was noted last."""
+def cutoff_is_settled(lake: Lake, cutoff: CutoffRecord) -> bool:
+    """Whether another look can tell no more: the last one had all exact scores that it asked for, or none was made
+    since. If not, `cutoff` looks again once everything is filtered: the runs that filter make those scores."""
+    lacked_at = _last_look(lake, cutoff)[1]
+    return lacked_at is None or lacked_at == commits_so_far(lake, cutoff.ranking.names)
+
+
+def cutoff_is_provisional(lake: Lake, cutoff: CutoffRecord) -> bool:
+    """Whether the record was made without exact scores that it asked for, and no look has had them all since."""
+    looks = _looks(lake, cutoff)
+    return looks.height > 0 and looks["lacked_at"].null_count() == 0
+
+
+def record_look(
+    lake: Lake,
+    cutoff: CutoffRecord,
+    shards: Collection[str],
+    lineage: Mapping[str, Any],
+    lacked_at: int | None = None,
+) -> None:
+    """Note that this record is in force after a look at the shards' scores, unless that is what was noted last;
+    `lacked_at` as in `exact_bounds.DecidedCutoff`."""
     documents = _scored_documents(lake, cutoff, shards)
-    if documents != _looked_at(lake, cutoff):
-        row = {"lens": cutoff.lens, "cutoff": cutoff.cutoff, "documents": documents, "looked_at": datetime.now(UTC)}
+    if (documents, lacked_at) != _last_look(lake, cutoff):
+        row = {
+            "lens": cutoff.lens,
+            "cutoff": cutoff.cutoff,
+            "documents": documents,
+            "looked_at": datetime.now(UTC),
+            "lacked_at": lacked_at,
+        }
         lake.commit(CUTOFF_LOOKS, pl.DataFrame([row], schema=CUTOFF_LOOKS.schema), None, lineage)
 
 
-def _looked_at(lake: Lake, cutoff: CutoffRecord) -> int:
-    """How many documents the last look was at; where none was noted, those that the record was decided over."""
+def _last_look(lake: Lake, cutoff: CutoffRecord) -> tuple[int, int | None]:
+    """How many documents the last look was at, and its `lacked_at`; where none was noted, the documents that the record
+    was decided over."""
+    looks = _looks(lake, cutoff)
+    if looks.is_empty():
+        return _scored_documents(lake, cutoff, cutoff.shards), None
+    documents, lacked_at = looks.row(-1)
+    return int(documents), lacked_at
+
+
+def _looks(lake: Lake, cutoff: CutoffRecord) -> pl.DataFrame:
+    """Documents and `lacked_at` of every look after which the record was in force, in their order."""
     mine = (pl.col("lens") == cutoff.lens) & (pl.col("cutoff") == cutoff.cutoff)
-    looks = lake.scan(CUTOFF_LOOKS).filter(mine).sort("looked_at").select("documents").collect()
-    return int(looks["documents"][-1]) if looks.height else _scored_documents(lake, cutoff, cutoff.shards)
+    return lake.scan(CUTOFF_LOOKS).filter(mine).sort("looked_at").select("documents", "lacked_at").collect()
 
 
 def _scored_documents(lake: Lake, cutoff: CutoffRecord, shards: Collection[str]) -> int:

@@ -9,12 +9,15 @@ reduced score as with its exact one, so that as many documents are above v, and 
 scores; and the k-th largest of all, or of a summary, is v of the one where it is v of the other. So documents around a
 bound are scored again, the bound is decided anew among what is known then, and that is repeated until it lies where
 everything around it is known. The same holds for the share that the record in force keeps.
+
+A few documents are scored again by the run that decides. More are left to those that filter by the record, shard by
+shard: until they have, the record is one whose share is known the less exactly, and then it is decided anew.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,25 +26,31 @@ import polars as pl
 from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.decide import Corpus, Decision, decide
-from datashop_assets.filtering.exact_decisions import ExactDecisions, exact_decisions, near_bounds
+from datashop_assets.filtering.drift import cutoff_is_provisional
+from datashop_assets.filtering.exact_decisions import BEYOND, ExactDecisions, exact_decisions, near_bounds
 from datashop_assets.filtering.rule import Ranking
-from datashop_assets.filtering.sketches import ranked_corpus
+from datashop_assets.filtering.sketches import ranked_corpus, sketched
 from datashop_assets.project import Project
-from datashop_assets.scoring.exact_scores import Exactness
+from datashop_assets.scoring.exact_scores import Exactness, commits_so_far
 from datashop_assets.seams import Lake
 
-# Documents are scored again a little beyond the error's bound, as a part of it, so that a bound that moves a little is
-# still among them: errors that are as often up as down move it by far less than the largest of them.
-BEYOND = 0.25
+# So many documents at most are scored again by the run that decides a bound: some 20 minutes of a core with
+# all-MiniLM-L6-v2, float32. More are left to the runs that filter, which are divided over shards.
+MOST_HERE = 10_000
 
 
 @dataclass(frozen=True)
 class DecidedCutoff:
-    """A decision, the corpus that it was made over, and what people should know of how."""
+    """A decision, the corpus that it was made over, and what people should know of how.
+
+    Where exact scores were lacking, `lacked_at` is `exact_scores.commits_so_far` of before: the decision is one until
+    `filtered_documents` has made them, and is then made again.
+    """
 
     decision: Decision
     corpus: Corpus
     facts: Mapping[str, Any]
+    lacked_at: int | None = None
 
 
 def decide_cutoff(
@@ -64,25 +73,60 @@ def decide_cutoff(
     if exact is None:
         corpus = ranked_corpus(lake, ranking, project)
         return DecidedCutoff(decide(corpus, ranking.rule, ranking.lens, ranking.classifier, previous), corpus, {})
-    stands = previous is not None and (previous.classifier, previous.policy) == (ranking.classifier, ranking.rule.text)
-    around = [previous] if previous is not None and stands else []
+    same = previous is not None and (previous.classifier, previous.policy) == (ranking.classifier, ranking.rule.text)
+    standing = previous if same else None
+    around = [standing] if standing else []
+    provisional = standing is not None and cutoff_is_provisional(lake, standing)
+    commits = commits_so_far(lake, ranking.names)
+    few = sum(sketched(lake, ranking, project).scored.values()) <= MOST_HERE
     made = 0
     while True:
-        known = _Known(exact, around)
-        corpus = ranked_corpus(lake, ranking, project, known.candidates)
-        decision = decide(corpus, ranking.rule, ranking.lens, ranking.classifier, previous)
+        known = _Known(exact, around, make=few)
+        asks = bool(around) or ranking.rule.condition is not None
+        corpus = ranked_corpus(lake, ranking, project, known.candidates if asks else None)
+        if 0 < known.lacking <= MOST_HERE:
+            known = _Known(exact, around, make=True)
+            corpus = ranked_corpus(lake, ranking, project, known.candidates)
+        decision = _decided(corpus, ranking, previous, provisional=provisional)
         made += known.made
+        facts = {"scored again in float32": made, "error bound": exact.error}
+        if known.lacking:
+            decision = _unsettled(decision, corpus, known.lacking)
+            facts |= {"left to `filtered_documents` to score": known.lacking}
+            return DecidedCutoff(decision, corpus, facts, commits)
         if known.covers(decision.record):
-            return DecidedCutoff(decision, corpus, {"scored again in float32": made, "error bound": exact.error})
+            return DecidedCutoff(decision, corpus, facts)
         around.append(decision.record)
 
 
-class _Known:
-    """The corpus with exact scores around the bounds of some records."""
+def _decided(corpus: Corpus, ranking: Ranking, previous: CutoffRecord | None, *, provisional: bool) -> Decision:
+    """See `decide.decide`. A provisional record does not stand because it is within the tolerance of a share, which is
+    for a corpus that grows, but only where exact scores give the same bounds."""
+    rule, lens, classifier = ranking.rule, ranking.lens, ranking.classifier
+    if not provisional or previous is None:
+        return decide(corpus, rule, lens, classifier, previous)
+    decision = decide(corpus, rule, lens, classifier, None)
+    if _bounds(decision.record) == _bounds(previous):
+        return replace(decision, record=previous, is_new=False, why="unchanged: exact scores give the same bounds")
+    return replace(decision, why=f"new: exact scores were lacking when {previous.cutoff} was decided")
 
-    def __init__(self, exact: ExactDecisions, around: Sequence[CutoffRecord]) -> None:
-        self.exact, self.around = exact, around
-        self.made = 0
+
+def _unsettled(decision: Decision, corpus: Corpus, lacking: int) -> Decision:
+    """The decision, where so many documents may be on either side of a bound."""
+    why = f"{decision.why}; to be decided again when `filtered_documents` has {lacking:,} float32 scores near the bound"
+    if not decision.is_new:
+        return replace(decision, why=why)
+    error = min(1.0, decision.record.share_error + lacking / corpus.documents)
+    return replace(decision, record=replace(decision.record, share_error=error), why=why)
+
+
+class _Known:
+    """The corpus with exact scores around the bounds of some records: all of them with `make`, else those that are kept
+    already."""
+
+    def __init__(self, exact: ExactDecisions, around: Sequence[CutoffRecord], *, make: bool) -> None:
+        self.exact, self.around, self.make = exact, around, make
+        self.made = self.lacking = 0
 
     def candidates(self, shard: str, read: pl.DataFrame) -> pl.DataFrame:
         """A shard's candidates out of its rows as they were read."""
@@ -92,8 +136,9 @@ class _Known:
             found = [near_bounds(rows, record, error) for record in self.around]
             return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
-        again = self.exact.resolved(shard, read, near)
+        again = self.exact.resolved(shard, read, near, make=self.make)
         self.made += again.facts["scored again in float32"]
+        self.lacking += again.lacking
         return again.candidates
 
     def covers(self, record: CutoffRecord) -> bool:

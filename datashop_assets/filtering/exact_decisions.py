@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from datashop_assets.cellwork import Target, have
 from datashop_assets.classifier.registry import ClassifierRecord, find_classifier, promoted
 from datashop_assets.conditions import Condition
+from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.candidates import judged
 from datashop_assets.filtering.cutoff import CutoffRecord, Reason
 from datashop_assets.filtering.exact_rows import ExactRows
@@ -31,6 +32,10 @@ from datashop_assets.scoring.precision_sample import record_reduced_encoder, red
 from datashop_assets.seams import Lake
 
 RECIPE = 2
+# Around a bound that is a share, documents are scored again a little beyond the error's bound, as a part of it, so that
+# a bound that moves a little is still among them: errors that are as often up as down move it by far less than the
+# largest of them.
+BEYOND = 0.25
 
 Rows = NDArray[np.int64]
 
@@ -49,7 +54,7 @@ def reduced_names(lake: Lake, ranking: Ranking, project: Project) -> dict[str, C
 def _compared(lake: Lake, ranking: Ranking, project: Project) -> dict[str, ClassifierRecord]:
     """The classifier of each lens whose scores the filter compares: its own, and those in its condition."""
     classifiers = {ranking.lens: ranking.classifier}
-    for name in ranking.rule.condition.names if ranking.rule.condition else ():
+    for name in ranking.names:
         if name in project.lenses and name not in classifiers and (promotion := promoted(lake, name)) is not None:
             classifiers[name] = promotion.classifier
     return {name: find_classifier(lake, name, classifier) for name, classifier in classifiers.items()}
@@ -113,7 +118,11 @@ class ExactDecisions:
     def filtered(self, shard: str, read: pl.DataFrame, cutoff: CutoffRecord) -> tuple[pl.DataFrame, dict[str, Any]]:
         """The shard's candidates out of its rows as they were read, so that the cut-off gives each of them the verdict
         of its exact scores, and what people should know of it."""
-        again = self.resolved(shard, read, lambda rows: near_bounds(rows, cutoff, self.error))
+        error = self.error
+        if not isinstance(self.ranking.rule.policy, Threshold):
+            # What deciding the bound anew asks for: this run is one of many, and that is one over the whole corpus.
+            error *= 1 + BEYOND
+        again = self.resolved(shard, read, lambda rows: near_bounds(rows, cutoff, error))
         otherwise = 0
         if again.facts["near a bound"]:
             both = judged(read, self.ranking), again.candidates
@@ -121,16 +130,18 @@ class ExactDecisions:
             otherwise = int((before != after).sum())
         return again.candidates, again.facts | {"decided otherwise in float32": otherwise}
 
-    def resolved(self, shard: str, read: pl.DataFrame, near: Callable[[pl.DataFrame], Rows]) -> "Resolved":
+    def resolved(
+        self, shard: str, read: pl.DataFrame, near: Callable[[pl.DataFrame], Rows], *, make: bool = True
+    ) -> "Resolved":
         """The same with exact scores wherever the condition is in doubt, and then for those rows of the candidates that
-        are `near` a bound."""
-        scores = ExactRows(shard, read, self.scorers)
+        are `near` a bound; without `make` with those alone that are kept already."""
+        scores = ExactRows(shard, read, self.scorers, make=make)
         if self.ranking.rule.condition:
             self._resolve_condition(scores, self.ranking.rule.condition)
         candidates = judged(scores.frame, self.ranking)
         if self.ranking.lens in self.scorers and scores.replace(self.ranking.lens, near(candidates)):
             candidates = judged(scores.frame, self.ranking)
-        return Resolved(candidates, scores.facts(self.ranking.lens))
+        return Resolved(candidates, scores.facts(self.ranking.lens), scores.lacking)
 
     def _resolve_condition(self, scores: ExactRows, condition: Condition) -> None:
         """Exact scores where the condition may be true and may be false: first of those names that leave it open by
@@ -146,10 +157,12 @@ class ExactDecisions:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Candidates, see `candidates.candidates`, and what people should know of how they were decided."""
+    """Candidates, see `candidates.candidates`, what people should know of how they were decided, and how many exact
+    scores were asked for that are not kept yet."""
 
     candidates: pl.DataFrame
     facts: dict[str, Any]
+    lacking: int
 
 
 def near_bounds(candidates: pl.DataFrame, cutoff: CutoffRecord, error: float) -> Rows:

@@ -21,13 +21,22 @@ Rows = NDArray[np.int64]
 
 
 class ExactRows:
-    """A shard's rows as they were read, in which exact scores take the place of others."""
+    """A shard's rows as they were read, in which exact scores take the place of others. With `make` those that are
+    asked for and not kept yet are made; without, `lacking` says how many that are, and the rows stay as they are."""
 
-    def __init__(self, shard: str, frame: pl.DataFrame, scorers: Mapping[str, ExactScorer]) -> None:
-        self.shard, self.frame, self.scorers = shard, frame, scorers
+    def __init__(
+        self, shard: str, frame: pl.DataFrame, scorers: Mapping[str, ExactScorer], *, make: bool = True
+    ) -> None:
+        self.shard, self.frame, self.scorers, self.make = shard, frame, scorers, make
+        self._lacks = {name: np.zeros(frame.height, bool) for name in scorers}
         self.exact = {name: np.zeros(frame.height, bool) for name in scorers}
         self.moved = {name: pl.Series([], dtype=pl.Float64) for name in scorers}
         self.made = 0
+
+    @property
+    def lacking(self) -> int:
+        """Scores that were asked for and are not kept yet."""
+        return sum(int(lacks.sum()) for lacks in self._lacks.values())
 
     def doubt(self, condition: Condition, names: list[str]) -> NDArray[np.bool_]:
         """The rows for which the condition may be true and may be false, where of `names` those scores that are not
@@ -57,7 +66,13 @@ class ExactRows:
         if not len(rows):
             return 0
         asked = self.frame[rows].select(id=ID, reduced=name)
-        found, made = self.scorers[name].of_shard(self.shard, asked)
+        if self.make:
+            found, made = self.scorers[name].of_shard(self.shard, asked)
+        else:
+            found, made = self.scorers[name].known_of_shard(self.shard, asked), 0
+            known = found["score"].is_not_null()
+            self._lacks[name][rows[~known.to_numpy()]] = True
+            rows, found, asked = rows[known.to_numpy()], found.filter(known), asked.filter(known)
         lens = self.scorers[name].means.lenses[name]
         exact = found["score"].to_numpy()
         columns = {Operand(name): exact, Operand(name, rounded=True): int_scores(exact, lens).astype(np.float32)}
@@ -66,7 +81,7 @@ class ExactRows:
             whole[rows] = values
             self.frame = self.frame.with_columns(pl.Series(operand.column, whole, pl.Float32))
         self.exact[name][rows] = True
-        self.moved[name] = pl.concat([self.moved[name], found["score"].cast(pl.Float64) - found["reduced"]])
+        self.moved[name] = pl.concat([self.moved[name], found["score"].cast(pl.Float64) - asked["reduced"]])
         self.made += made
         return len(rows)
 

@@ -74,6 +74,12 @@ class Ranking:
     rule: Rule
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The lenses and attributes whose scores are compared: its own, then those of the condition."""
+        condition = self.rule.condition
+        return tuple(dict.fromkeys((self.lens, *(condition.names if condition else ()))))
+
+    @property
     def id(self) -> str:
         """Identity of a summary of this ranking beside the documents: not of the bounds that are asked for."""
         rule = self.rule

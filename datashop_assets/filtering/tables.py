@@ -41,10 +41,13 @@ CUTOFF_LOOKS = TableSpec(
         "cutoff": pl.String,
         "documents": pl.Int64,
         "looked_at": pl.Datetime("us", "UTC"),
+        "lacked_at": pl.Int64,
     },
     key="cutoff",
+    schema_version=2,
     notes={
         "cutoff": "the record that was in force after the look, whether it was made then or stood",
         "documents": "scored documents of the shards that the look was over",
+        "lacked_at": "commits of exact scores before a look that lacked some near the bound; null: it lacked none",
     },
 )

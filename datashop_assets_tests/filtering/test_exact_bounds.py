@@ -10,9 +10,12 @@ import polars as pl
 import pytest
 
 from datashop_assets.filtering import exact_bounds
+from datashop_assets.filtering.candidates import Candidates
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.exact_bounds import decide_cutoff
+from datashop_assets.filtering.drift import record_look
+from datashop_assets.filtering.exact_bounds import DecidedCutoff, decide_cutoff
 from datashop_assets.filtering.exact_decisions import ExactDecisions
+from datashop_assets.filtering.filter import apply
 from datashop_assets.filtering.rule import Ranking
 from datashop_assets.filtering.state import current_cutoff, record_cutoff
 from datashop_assets.scoring.exact_band import ErrorBound
@@ -48,6 +51,10 @@ class Scorer:
         score = pl.Series("score", [self.exact[one] for one in asked["id"]], pl.Float32)
         return asked.with_columns(score).select("id", "score", "reduced"), made
 
+    def known_of_shard(self, shard: str, asked: pl.DataFrame) -> pl.DataFrame:
+        known = [self.exact[one] if one in self.asked else None for one in asked["id"]]
+        return asked.select("id", pl.Series("score", known, pl.Float32))
+
 
 @dataclass
 class Both:
@@ -60,13 +67,31 @@ class Both:
     def decided_on_exact_scores(self) -> CutoffRecord:
         return self.exact.cut("teaching").record
 
-    def decided(self) -> CutoffRecord:
+    @property
+    def ranking(self) -> Ranking:
+        return Ranking("teaching", "teaching-1", self.reduced.rule("teaching"))
+
+    def look(self) -> DecidedCutoff:
         lake, project = self.reduced.lake, self.reduced.project
-        ranking = Ranking("teaching", "teaching-1", self.reduced.rule("teaching"))
-        made = decide_cutoff(lake, ranking, project, current_cutoff(lake, "teaching"), {}).decision
-        if made.is_new:
-            record_cutoff(lake, made.record, {})
-        return made.record
+        made = decide_cutoff(lake, self.ranking, project, current_cutoff(lake, "teaching"), {})
+        if made.decision.is_new:
+            record_cutoff(lake, made.decision.record, {})
+        record_look(lake, made.decision.record, made.corpus.shards, {}, made.lacked_at)
+        return made
+
+    def decided(self) -> CutoffRecord:
+        return self.look().decision.record
+
+    def filter(self, record: CutoffRecord) -> set[str]:
+        """What the runs that filter score again, shard by shard; the documents that are kept."""
+        kept: set[str] = set()
+        shards = [f"crawl-0000{number}" for number in range(SHARDS)]
+        exact, lake, project = ExactDecisions(self.ranking, self.scorers), self.reduced.lake, self.reduced.project  # type: ignore[arg-type]
+        rows = Candidates(lake, self.ranking, project, dict.fromkeys(shards, DOCUMENTS))
+        for shard in shards:
+            decided = apply(exact.filtered(shard, rows.read(shard), record)[0], record, pool_only=False)
+            kept |= set(decided.filter("kept")["id"])
+        return kept
 
 
 def corpus(folder: Path, policy: Mapping[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch) -> Both:
@@ -98,7 +123,7 @@ def grow(both: Both, seed: int, shards: range, mean: float = 2.0) -> None:
             both.reduced.score(lens, shard, by_id[1])
 
 
-@pytest.mark.parametrize(
+every_share = pytest.mark.parametrize(
     "policy",
     [
         pytest.param({"keep_fraction": 0.1}, id="the best tenth"),
@@ -110,6 +135,9 @@ def grow(both: Both, seed: int, shards: range, mean: float = 2.0) -> None:
         pytest.param({"keep_fraction": 0.1, "condition": "clarity.int < 2 or teaching > 3"}, id="with a condition"),
     ],
 )
+
+
+@every_share
 @pytest.mark.parametrize("seed", range(3))
 def test_bounds_are_those_of_exact_scores(
     tmp_path: Path, policy: Mapping[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch
@@ -136,6 +164,50 @@ def test_a_record_stands_or_falls_by_exact_scores(tmp_path: Path, monkeypatch: p
         grow(both, number, range(number, number + 1), mean)
         assert both.decided().lower == both.decided_on_exact_scores().lower
     assert both.decided() != first
+
+
+@every_share
+def test_more_than_a_few_documents_are_left_to_the_runs_that_filter(
+    tmp_path: Path, policy: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = corpus(tmp_path, policy, 0, monkeypatch)
+    wanted, teaching = both.decided_on_exact_scores(), both.scorers["teaching"]
+    monkeypatch.setattr(exact_bounds, "MOST_HERE", 3)
+    for _ in range(4):
+        before = len(teaching.asked)
+        look = both.look()
+        assert len(teaching.asked) <= before + 3, "it scores no more by itself"
+        if look.lacked_at is None:
+            break
+        both.filter(look.decision.record)
+    decided = look.decision.record
+    assert (decided.lower, decided.lower_by_source) == (wanted.lower, wanted.lower_by_source)
+    assert look.decision.kept_share == wanted.kept_share
+    assert len(teaching.asked) < 0.3 * SHARDS * DOCUMENTS
+
+
+def test_until_then_the_record_says_how_far_its_share_may_be_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = corpus(tmp_path, {"keep_fraction": 0.1}, 0, monkeypatch)
+    monkeypatch.setattr(exact_bounds, "MOST_HERE", 3)
+    first = both.look()
+    assert first.lacked_at is not None
+    assert "decided again" in first.decision.why
+    record = first.decision.record
+    kept = len(both.filter(record)) / (SHARDS * DOCUMENTS)
+    assert 0 < abs(kept - record.kept_share) <= record.share_error < 0.1
+
+
+def test_a_few_documents_more_are_scored_by_the_run_that_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = corpus(tmp_path, {"keep_fraction": 0.1}, 0, monkeypatch)
+    monkeypatch.setattr(exact_bounds, "MOST_HERE", 1_000)
+    decided = both.look()
+    assert decided.lacked_at is None
+    assert 0 < decided.facts["scored again in float32"] <= 1_000
+    assert decided.decision.record.lower == both.decided_on_exact_scores().lower
 
 
 def test_around_a_fixed_bound_nothing_is_scored_before_documents_are_filtered(

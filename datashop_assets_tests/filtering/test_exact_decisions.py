@@ -10,7 +10,9 @@ from datashop_assets.classifier.registry import require_promoted
 from datashop_assets.embedding.embed import pack, unpack
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.filter_settings import Threshold
+from datashop_assets.filtering import exact_bounds
 from datashop_assets.filtering.cutoff import CutoffRecord
+from datashop_assets.filtering.drift import record_look
 from datashop_assets.filtering.exact_decisions import near_bounds
 from datashop_assets.filtering.rule import Rule
 from datashop_assets.filtering.state import require_cutoff
@@ -171,6 +173,36 @@ def test_errors_above_the_bound_are_told(filtered: World) -> None:
 def test_automation_asks_for_nothing_more_once_it_is_filtered(filtered: World) -> None:
     assert [work.job for work in filtered.stale() if work.stretch.lens == "teaching"] == []
     assert "filter_documents" in {work.job for work in changed_sample(filtered).stale()}
+
+
+def test_many_documents_near_a_share_are_scored_by_runs_over_shards_and_it_is_decided_again(
+    filtered: World, exact: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lens = {"rater": "scripted", "sample_per_shard": 40}
+    filtered.change_project(lenses={"teaching": lens | {"cutoff": {"keep_fraction": 0.4}}, "clarity": lens})
+    monkeypatch.setattr(exact_bounds, "MOST_HERE", 0)
+    exact.read.clear()
+    filtered.run("set_cutoff", "teaching")
+    assert exact.read == []
+    assert [work.job for work in filtered.stale() if work.stretch.lens == "teaching"] == ["filter_documents"]
+    ran = filtered.reconcile()
+    assert ran[:2] == ["filter_documents", "set_cutoff"]
+    assert len(set(exact.read)) == len(exact.read) < 160
+    best = exact_scores(filtered).sort("exact", descending=True)["exact"][63]
+    assert require_cutoff(filtered.lake, "teaching").lower == best
+    kept = filtered.read(KEPT).join(exact_scores(filtered), on="id")
+    assert (kept["kept"] == (kept["exact"] >= best)).all()
+
+
+def test_a_cutoff_that_lacks_scores_which_nothing_makes_is_not_decided_for_ever(
+    filtered: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = require_cutoff(filtered.lake, "teaching")
+    shards = [f"crawl-{number:05d}" for number in range(4)]
+    record_look(filtered.lake, record, shards, {}, filtered.lake.version(EXACT))
+    assert [work.job for work in filtered.stale() if work.stretch.lens == "teaching"] == []
+    record_look(filtered.lake, record, shards, {}, 0)
+    assert [work.job for work in filtered.stale() if work.stretch.lens == "teaching"] == ["set_cutoff"]
 
 
 def changed_sample(world: World) -> World:
