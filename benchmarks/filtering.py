@@ -10,6 +10,8 @@ take turns in a round, so that other work on the machine meets them alike; ratio
 - `datasets.filter` four ways (function of a row in one process and in two, batches of the one column, Arrow tables);
   the one that takes least of the processor in a first round is the peer of all later ones. It reads and writes parquet.
 - `datasets` asked for a keep-list as ours is one: ids and scores are read, ids are written, and no text.
+- the libraries that ours imports (polars, deltalake, numpy, pydantic), imported and nothing else: what no process that
+  has them can be below, and so the ratio that none can be above.
 - `pyarrow`'s dataset scanner, and `datatrove`'s pipeline (`pip install datatrove==0.10.1`), the same files.
 - `dolma`'s mixer on its own layout (jsonl.gz); its pinned dependencies need an environment of their own:
   `--dolma-python`, else its figures are null.
@@ -40,6 +42,7 @@ GROWTH = (100_000, 300_000, 1_000_000)
 ROUNDS = 5
 PEERS = Path(__file__).parent / "filtering_peers"
 DATASETS = ("rows", "rows2", "columns", "arrow")
+LIBRARIES = "import json, deltalake, numpy, polars, pydantic; print(json.dumps({'kept': 0}))"
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
@@ -83,6 +86,7 @@ def commands(data: Path, bound: float, out: Path, dolma: str | None) -> dict[str
     found["list of ids, datasets"] = peer("datasets_filter.py", "ids", wide, str(bound), str(out))
     found["pyarrow"] = peer("pyarrow_filter.py", wide, str(bound), str(out))
     found["datatrove"] = peer("datatrove_filter.py", wide, str(bound), str(out))
+    found["libraries alone"] = [python, "-c", LIBRARIES]
     found["rewrite"] = peer("polars_rewrite.py", wide, str(bound), str(out))
     if dolma:
         found["dolma"] = [dolma, str(PEERS / "dolma_mix.py"), str(data / "jsonl"), str(bound), str(out)]
@@ -122,7 +126,7 @@ def measure(data: Path, facts: Mapping[str, Any], rounds: int, dolma: str | None
             figures = measured(command, out)
             if figures is None:
                 raise RuntimeError(f"failed: {' '.join(command)}")
-            if name not in ("rewrite", "scores") and figures["kept"] != facts["kept"]:
+            if name not in ("rewrite", "scores", "libraries alone") and figures["kept"] != facts["kept"]:
                 raise RuntimeError(f"{name} kept {figures['kept']} documents, not {facts['kept']}: it did other work")
             told[name].append(figures)
     told["datasets"] = told[best]
@@ -196,6 +200,9 @@ def main() -> None:
         # Against the same job: `datasets` too neither reads nor writes text.
         "keeplist_cpu_ratio_same_job": ratio(told.get("list of ids, datasets"), told["keeplist"], "cpu"),
         "keeplist_memory_ratio_same_job": ratio(told.get("list of ids, datasets"), told["keeplist"], "peak"),
+        # What a process reaches that only imports: no keep-list made with these libraries can be above it.
+        "keeplist_cpu_ratio_libraries_alone": ratio(peer, told["libraries alone"], "cpu"),
+        "keeplist_memory_ratio_libraries_alone": ratio(peer, told["libraries alone"], "peak"),
         "release_cpu_ratio": ratio(peer, told["release"], "cpu"),
         "release_wall_ratio": ratio(peer, told["release"], "wall"),
         "release_peak_gb": round(max(each["peak"] for each in told["release"]), 3),
