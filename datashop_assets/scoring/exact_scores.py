@@ -142,10 +142,11 @@ class ExactScorer:
                 how="semi",
             )
             self._read.clear()
+            self._read.update(dict.fromkeys(after, nothing))
             self._read.update(
                 {str(shard): rows.select(nothing.columns) for (shard,), rows in current.group_by("shard")}
             )
-        return self._read.get(cell.shard, nothing)
+        return self._read[cell.shard]
 
     def _scored(self, shard: str, ids: pl.Series, progress: Progress) -> pl.DataFrame:
         """Id and score of these documents. A killed run goes on from what `progress` has."""
