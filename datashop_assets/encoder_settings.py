@@ -14,9 +14,9 @@ class EncoderSettings(Settings):
     """The frozen text encoder that all lenses share.
 
     `backend` says how the vectors are computed, not what they are: `transformers` is the library's own forward pass on
-    length-sorted, padded batches, `packed` one without padding for BERT-type encoders, `auto` the faster of the two on
-    this machine. Other precisions than float32 give other vectors (docs/scoring.md says by how much) and are part of
-    the encoder's id.
+    length-sorted, padded batches, `packed` one without padding for BERT-type encoders, `openvino` a graph compiled for
+    the processor, `auto` the fastest of those that there are on this machine. Other precisions than float32 give other
+    vectors (docs/scoring.md says by how much) and are part of the encoder's id.
     """
 
     model: str = Field(
@@ -33,7 +33,11 @@ class EncoderSettings(Settings):
         "whose vectors become one by their mean or by the largest value in each dimension",
     )
     most_windows: int = Field(8, ge=1)
-    backend: Literal["auto", "transformers", "packed"] = "auto"
+    backend: Literal["auto", "transformers", "packed", "openvino"] = Field(
+        "auto",
+        description="auto measures the others and takes the fastest; openvino: processors, float32, and "
+        "`pip install datashop[openvino]`",
+    )
     precision: Literal["float32", "bfloat16", "int8"] = Field(
         "float32",
         description="int8: processors, faster; bfloat16: GPUs. What lies near a cut-off is scored again in float32",

@@ -44,7 +44,7 @@ MAY_IMPORT_DAGSTER = {
 }
 HEAVY = {
     *("torch", "transformers", "vllm", "lm_eval", "sklearn", "datasets", "sentence_transformers", "matplotlib"),
-    *("scipy", "faiss", "peft", "fasttext", "mlflow", "kubernetes", "dagster_k8s"),
+    *("scipy", "faiss", "peft", "fasttext", "mlflow", "kubernetes", "dagster_k8s", "openvino"),
 }
 # What the sensors and the schedule's daemon pay at every start.
 LONGEST_IMPORT_S = 10

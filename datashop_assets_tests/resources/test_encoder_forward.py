@@ -13,8 +13,10 @@ from resources.encoders import TransformerEncoder
 from resources.encoders.backends import Way, ways
 from resources.encoders.batches import packed_batches, padded_batches
 from resources.encoders.calibration import fastest
+from resources.encoders.conversions import Conversions
 from resources.encoders.figures import work_of
 from resources.encoders.memory import in_parts
+from resources.encoders.openvino_graph import OpenVinoForward
 from resources.encoders.packed import PackedForward
 from resources.encoders.padded import PaddedForward
 from resources.language_models import ModelReferenceError
@@ -50,7 +52,7 @@ def test_packed_rows_give_the_vectors_of_transformers(family, changes, first_onl
 @pytest.mark.models
 def test_an_encoder_of_another_architecture_is_computed_by_transformers(tmp_path):
     folder = model_folder(tmp_path / "small", "modernbert", global_attn_every_n_layers=2, local_attention=16)
-    settings = EncoderSettings(model=str(folder), pooling="cls", max_tokens=64)
+    settings = EncoderSettings(model=str(folder), pooling="cls", max_tokens=64, backend="transformers")
     encoder = TransformerEncoder(settings, threads=1)
     assert np.abs(encoder.encode(TEXTS)[:2] - encoder.encode(TEXTS[:2])).max() < 1e-5
     assert encoder.backend == "transformers"
@@ -125,23 +127,30 @@ def test_batches_hold_every_row_once_within_the_budget(batches):
 def test_the_fastest_way_is_measured_once_and_kept_for_other_processes(tmp_path, monkeypatch):
     monkeypatch.setattr("resources.encoders.calibration._measured", {})
     model, settings = small_model("bert"), EncoderSettings(max_tokens=64)
-    candidates = ways(settings, model.config, "cpu")
-    assert {way.name for way in candidates} == {"transformers", "packed/onednn", "packed/torch"}
-    chosen = fastest(candidates, model, settings, 0, "a model", tmp_path)
-    (file,) = (tmp_path / "encoders").iterdir()
+    candidates, kept = ways(settings, model.config, "cpu"), Conversions("a model", tmp_path)
+    assert {way.name for way in candidates} == {"transformers", "packed/onednn", "packed/torch", "openvino"}
+    chosen = fastest(candidates, model, settings, 0, kept)
+    (file,) = (tmp_path / "encoders").glob("*.json")
     record = json.loads(file.read_text())
+    assert set(record["seconds"]) == {way.name for way in candidates}
     assert record["fastest"] == chosen.name == min(record["seconds"], key=record["seconds"].get)
     file.write_text(json.dumps({"fastest": "packed/torch"}))
     monkeypatch.setattr("resources.encoders.calibration._measured", {})
-    assert fastest(candidates, model, settings, 0, "a model", tmp_path) == Way("torch")
+    assert fastest(candidates, model, settings, 0, kept) == Way("torch")
 
 
 @pytest.mark.models
-def test_a_way_that_gives_other_vectors_is_never_taken(monkeypatch):
+def test_a_way_that_gives_other_vectors_is_never_taken(tmp_path, monkeypatch):
     monkeypatch.setattr("resources.encoders.calibration._measured", {})
-    monkeypatch.setattr(PackedForward, "__call__", lambda self, documents: torch.zeros(len(documents), 32))
+    for forward in (PackedForward, OpenVinoForward):
+        monkeypatch.setattr(forward, "__call__", lambda self, documents: torch.full((len(documents), 32), np.nan))
     model, settings = small_model("bert"), EncoderSettings(max_tokens=64)
-    assert fastest(ways(settings, model.config, "cpu"), model, settings, 0, "another", None) == Way(None)
+    candidates = ways(settings, model.config, "cpu")
+    assert fastest(candidates, model, settings, 0, Conversions("another", tmp_path)) == Way(None)
+    (file,) = (tmp_path / "encoders").glob("*.json")
+    refused = json.loads(file.read_text())["refused"]
+    assert set(refused) == {"packed/onednn", "packed/torch", "openvino"}
+    assert "differ" in refused["packed/onednn"]
 
 
 @pytest.mark.models

@@ -1,10 +1,13 @@
 """The ways to compute an encoder's vectors, and the one that is made for a device.
 
 What belongs here: which ways there are for a model, a precision and a device; their batches. What does not: the forward
-passes (`padded.py`, `packed.py`), which way is the fastest (`calibration.py`).
+passes (`padded.py`, `packed.py`, `openvino_graph.py`, `int8.py`), which way is the fastest (`calibration.py`).
 
-ONNX Runtime and OpenVINO are not among them: on two AVX2 cores they gave 1.4 and 1.5 times the padded loop where packed
-rows gave 1.7, float32, all-MiniLM-L6-v2.
+Measured with all-MiniLM-L6-v2 in float32 on a Zen 5 core (AVX-512) that others used too, real documents of up to 512
+tokens, processor seconds of forward passes, times the rate of packed rows with oneDNN's product: OpenVINO 2026.4.1 1.13
+(1.00-1.22; mean, 48 documents, 7 paired rounds) and 1.06 (0.98-1.12; first token); ONNX Runtime 1.31.1 with torch's
+exporter 0.80 (0.62-0.82; mean, 16 documents, 5 rounds), so that it is not among them; CTranslate2 in float32 some 0.99
+(8 documents). On two AVX2 cores an earlier OpenVINO lost to packed rows: 1.5 times the padded loop against 1.7.
 """
 
 import copy
@@ -14,7 +17,11 @@ from typing import Any, Literal
 
 from datashop_assets.encoder_settings import EncoderSettings
 from resources.encoders.batches import packed_batches, padded_batches
+from resources.encoders.conversions import Conversions
+from resources.encoders.int8 import Int8Forward, converted
 from resources.encoders.linears import Kind, onednn_at_hand
+from resources.encoders.local_files import encoder_folder
+from resources.encoders.openvino_graph import OpenVinoForward, openvino_version, reduces, why_not_openvino
 from resources.encoders.packed import PackedForward, why_not_packed
 from resources.encoders.padded import PaddedForward
 from resources.language_models import ModelReferenceError
@@ -34,18 +41,25 @@ Forward = Callable[[Sequence[Sequence[int]]], Any]
 
 @dataclass(frozen=True)
 class Way:
-    """How vectors are computed: packed rows with one kind of product, or (None) transformers' own padded pass."""
+    """How vectors are computed: packed rows with one kind of product, a graph compiled by OpenVINO, or (None)
+    transformers' own padded pass."""
 
-    kind: Kind | Literal["int8"] | None
+    kind: Kind | Literal["int8", "openvino"] | None
 
     @property
     def name(self) -> str:
+        if self.kind == "openvino":
+            return "openvino"
         return "transformers" if self.kind is None else f"packed/{self.kind}"
 
     @property
-    def reduces_last_layer(self) -> bool:
+    def made_by(self) -> str:
+        """The name, with the version of a library that another one may replace: what a measurement holds for."""
+        return f"openvino {openvino_version()}" if self.kind == "openvino" else self.name
+
+    def reduces_last_layer(self, config: Any) -> bool:
         """Whether the last layer is computed for the first token alone where that one is pooled."""
-        return self.kind not in (None, "int8")
+        return reduces(config) if self.kind == "openvino" else self.kind not in (None, "int8")
 
     def batches(self, lengths: Sequence[int], device: str, shrunk: int) -> list[list[int]]:
         """Rows of each batch; the budget of tokens is halved `shrunk` times."""
@@ -53,11 +67,18 @@ class Way:
         budget = max(1, BATCH_TOKENS[layout, device] >> shrunk)
         return list((padded_batches if self.kind is None else packed_batches)(lengths, budget))
 
-    def forward(self, model: Any, settings: EncoderSettings, pad_id: int) -> Forward:
-        """The forward pass on the model's device; the model itself is shared and never changed."""
+    def forward(
+        self, model: Any, settings: EncoderSettings, pad_id: int, conversions: Conversions, threads: int = 1
+    ) -> Forward:
+        """The forward pass on the model's device, for so many threads; the model itself is shared and never changed.
+
+        Raises ModelReferenceError where the way's library cannot take the model.
+        """
         first_only = settings.pooling == "cls"
         if self.kind == "int8":
-            raise ValueError("int8 has no way over the model's own weights: see resources/encoders/int8.py")
+            return Int8Forward(converted(encoder_folder(settings.model), conversions), first_only, threads)
+        if self.kind == "openvino":
+            return OpenVinoForward(model, first_only, pad_id, settings.max_tokens, conversions, threads)
         if self.kind is None:
             return PaddedForward(_cast(model, settings), first_only, pad_id)
         return PackedForward(model if model.device.type == "cpu" else _cast(model, settings), first_only, self.kind)
@@ -68,15 +89,18 @@ def ways(settings: EncoderSettings, config: Any, device: str) -> list[Way]:
 
     Raises ModelReferenceError where there is none for this model.
     """
-    refused = why_not_packed(config)
+    not_packed, not_openvino = why_not_packed(config), why_not_openvino(settings.precision, device)
     wanted: list[Way] = []
-    if settings.backend != "packed" and settings.precision in (
+    if settings.backend in ("auto", "transformers") and settings.precision in (
         ("float32",) if device == "cpu" else ("float32", "bfloat16")
     ):
         wanted.append(Way(None))
-    if settings.backend != "transformers" and refused is None:
+    if settings.backend in ("auto", "packed") and not_packed is None:
         wanted += [Way(kind) for kind in _kinds(settings.precision, device)]
+    if settings.backend in ("auto", "openvino") and not_openvino is None:
+        wanted.append(Way("openvino"))
     if not wanted:
+        refused = not_openvino if settings.backend == "openvino" else not_packed
         why = refused or "neither transformers nor this device has it"
         raise ModelReferenceError(
             f"encoder {settings.model!r} cannot be computed with backend {settings.backend!r} and precision "

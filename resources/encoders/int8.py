@@ -1,23 +1,19 @@
 """The forward pass of a BERT-type encoder in int8, by CTranslate2.
 
-What belongs here: converting a model once, one document a call. What does not: float32 and bfloat16 (`packed.py`),
-scoring again what lies near a cut-off (`datashop_assets/scoring/exact_band.py`).
+What belongs here: converting a model, one document a call. What does not: float32 and bfloat16 (`packed.py`), scoring
+again what lies near a cut-off (`datashop_assets/scoring/exact_band.py`).
 
 CTranslate2 takes weights by output channel and activations by row, so that a document's vector does not depend on its
 company. Of all-MiniLM-L6-v2's vectors the least like its float32 one had cosine .996 (40 documents); with torch's own
 dynamic int8 products it was .991, at 0.7 times the speed.
 """
 
-import atexit
 import importlib.util
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from resources.encoders.conversions import Conversions
 from resources.language_models import ModelReferenceError
 
 
@@ -45,31 +41,16 @@ class Int8Forward:
         return states[0].clone() if self._first_only else states.mean(0)
 
 
-def converted(source: Path, identity: str, cache: Path | None) -> Path:
-    """The folder of the model in CTranslate2's format, made from `source` once and kept in `cache`.
+def converted(source: Path, conversions: Conversions) -> Path:
+    """The folder of the model in CTranslate2's format, made from `source` once.
 
-    Without a cache it is made in a temporary folder, each time. Raises ModelReferenceError where the package is
-    missing.
+    Raises ModelReferenceError where the package is missing.
     """
     if importlib.util.find_spec("ctranslate2") is None:
         raise ModelReferenceError(
             "encoder.precision int8 needs the package ctranslate2: pip install datashop[int8], or set float32"
         )
-    place = Path(tempfile.mkdtemp(prefix="datashop-int8-")) if cache is None else cache / "encoders"
-    place.mkdir(parents=True, exist_ok=True)
-    if cache is None:
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
-    target = place / f"{identity}-int8"
-    with FileLock(place / f"{target.name}.lock"):
-        if not target.is_dir():
-            partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=place))
-            try:
-                _convert(source, partial / "model")
-                # The rename is the commit: a killed process leaves a .partial folder behind, never half a model.
-                (partial / "model").rename(target)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
-    return target
+    return conversions.folder("int8", lambda target: _convert(source, target))
 
 
 def _convert(source: Path, target: Path) -> None:

@@ -26,8 +26,8 @@ from datashop_assets.lineage import content_id
 from resources import language_models
 from resources.encoders.backends import Forward, Way, ways
 from resources.encoders.calibration import fastest
+from resources.encoders.conversions import Conversions
 from resources.encoders.figures import Work, matmul_peak, work_of
-from resources.encoders.int8 import Int8Forward, converted
 from resources.encoders.local_files import encoder_folder, short_name
 from resources.encoders.memory import in_parts
 from resources.encoders.tokens import Tokens
@@ -47,6 +47,7 @@ class _Loaded:
     way: Way
     forwards: Sequence[Forward]
     work: Work
+    reduced: bool
     device: str
 
 
@@ -161,9 +162,8 @@ class TransformerEncoder:
 
     def _count(self, lengths: Sequence[int], seconds: float) -> None:
         loaded = self._loaded
-        reduced = self.settings.pooling == "cls" and loaded.way.reduces_last_layer
         peak = matmul_peak(loaded.device, self.settings.precision) * len(loaded.forwards)
-        done = loaded.work.flops(lengths, reduced)
+        done = loaded.work.flops(lengths, loaded.reduced)
         with self._counting:
             self._usage += EncodingFigures(len(lengths), sum(lengths), seconds, done, peak * seconds)
 
@@ -179,20 +179,17 @@ class TransformerEncoder:
         # The mask hides padding from every other token; an encoder without a padding token may use any id.
         pad_id = tokenizer.pad_token_id or 0
         with torch_threads(1):
-            identity = language_models.content_id(settings.model)
-            way = fastest(ways(settings, model.config, device), model, settings, pad_id, identity, self._cache)
-            forwards: list[Forward]
-            if way.kind == "int8":
-                folder = converted(self.local_directory(), identity, self._cache)
-                forwards = [Int8Forward(folder, settings.pooling == "cls", self._threads)] * self._threads
-            elif cuda:
-                forwards = [way.forward(copy.deepcopy(model).to(place), settings, pad_id) for place in cuda]
+            conversions = Conversions(language_models.content_id(settings.model), self._cache)
+            way = fastest(ways(settings, model.config, device), model, settings, pad_id, conversions)
+            if cuda:
+                forwards = [way.forward(copy.deepcopy(model).to(to), settings, pad_id, conversions) for to in cuda]
             else:
-                forwards = [way.forward(model, settings, pad_id)] * self._threads
+                forwards = [way.forward(model, settings, pad_id, conversions, self._threads)] * self._threads
         tokens = Tokens(tokenizer, settings.max_tokens)
         several = settings.windows != "first"
         windows = Windows(tokenizer, settings.max_tokens, settings.most_windows) if several else None
-        return _Loaded(tokens, windows, way, forwards, work_of(model), device)
+        reduced = settings.pooling == "cls" and way.reduces_last_layer(model.config)
+        return _Loaded(tokens, windows, way, forwards, work_of(model), reduced, device)
 
     def _read(self) -> tuple[Any, Any]:
         import torch
