@@ -238,7 +238,7 @@ class _Look:
         if not scored:
             return self.wait("filter_documents", lens, "cut-off", len(unscored))
         cutoff, project, rule = current_cutoff(self.lake, lens), self.graph.project, Rule.of(self.graph.settings(lens))
-        whole = self.is_whole(lens, cells, unscored)
+        whole = self.is_whole("score_documents", lens, cells, unscored)
         in_force = cutoff is not None and (cutoff.classifier, cutoff.policy) == (classifier, rule.text)
         if cutoff is None or not in_force or (whole and cutoff_has_drifted(self.lake, cutoff, rule, project)):
             if not whole:
@@ -252,16 +252,18 @@ class _Look:
         detail = str(next(iter(lacking.values()), ""))
         self.wait("filter_documents", lens, "upstream", len(lacking), detail)
         there = self.have(Target(FILTERED.of(lens)), scored)
-        if whole and not lacking and not stale_cells(wanted, there) and not cutoff_is_settled(self.lake, cutoff):
+        unfiltered = {*lacking, *stale_cells(wanted, there)}
+        filtered = self.is_whole("filter_documents", lens, cells, unfiltered)
+        if whole and filtered and not cutoff_is_settled(self.lake, cutoff):
             # Filtering has made the exact scores that the cut-off lacked.
             return self.cutoff_work(lens, content_id(classifier, rule.text, "settle", cutoff.cutoff), scored)
         return self.as_work("filter_documents", wanted, there, FILTERED.of(lens))
 
-    def is_whole(self, lens: str, cells: Sequence[Cell], unscored: Collection[Cell]) -> bool:
-        """Whether so few scores are missing that a cut-off need not wait for them."""
-        alone = {shard for shard, most in self.largest("score_documents", lens).items() if most == 1}
-        awaited = sum(cell.shard not in alone for cell in unscored)
-        failing = len(unscored) - awaited
+    def is_whole(self, job: str, lens: str, cells: Sequence[Cell], undone: Collection[Cell]) -> bool:
+        """Whether the job has left so few cells undone that a cut-off need not wait for them."""
+        alone = {shard for shard, most in self.largest(job, lens).items() if most == 1}
+        awaited = sum(cell.shard not in alone for cell in undone)
+        failing = len(undone) - awaited
         return awaited <= UNSCORED * len(cells) and failing <= max(1, FAILING * len(cells))
 
     def cutoff_work(self, lens: str, asked: str, cells: Sequence[Cell]) -> list[Work]:

@@ -103,9 +103,10 @@ def filtering_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         exactness = Exactness(encoder, exact_encoder, models, staging, context.log.info, graph.lenses)
         decided = decide_cutoff(lake, ranking, project, current_cutoff(lake, lens), lineage, exactness)
         corpus, decision = decided.corpus, decided.decision
+        # First, so that a run that is killed here leaves no record that seems to have had all its scores.
+        record_look(lake, decision.record, corpus.shards, lineage, decided.lacked_at)
         if decision.is_new:
             record_cutoff(lake, decision.record, lineage)
-        record_look(lake, decision.record, corpus.shards, lineage, decided.lacked_at)
         among = cut_among_estimates(lake, decision.record, [Cell(shard, lens) for shard in corpus.shards])
         context.log.info("cut-off %s: %s", decision.record.cutoff, decision.why)
         bounds = drawn_bounds(decision.record)

@@ -49,6 +49,11 @@ def cutoff_is_settled(lake: Lake, cutoff: CutoffRecord) -> bool:
     return lacked_at is None or lacked_at == commits_so_far(lake, cutoff.ranking.names)
 
 
+def last_look_lacked(lake: Lake, cutoff: CutoffRecord) -> bool:
+    """Whether the last look was without exact scores that it asked for."""
+    return _last_look(lake, cutoff)[1] is not None
+
+
 def cutoff_is_provisional(lake: Lake, cutoff: CutoffRecord) -> bool:
     """Whether the record was made without exact scores that it asked for, and no look has had them all since."""
     looks = _looks(lake, cutoff)

@@ -16,27 +16,32 @@ shard: until they have, the record is one whose share is known the less exactly,
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from datashop_assets.cellwork import Target, have
 from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.decide import Corpus, Decision, decide
-from datashop_assets.filtering.drift import cutoff_is_provisional
+from datashop_assets.filtering.drift import cutoff_is_provisional, last_look_lacked
 from datashop_assets.filtering.exact_decisions import BEYOND, ExactDecisions, exact_decisions, near_bounds
 from datashop_assets.filtering.rule import Ranking
 from datashop_assets.filtering.sketches import ranked_corpus, sketched
+from datashop_assets.filtering.state import filtered_versions
+from datashop_assets.lineage import stale_cells
 from datashop_assets.project import Project
+from datashop_assets.records import FILTERED, Cell
 from datashop_assets.scoring.exact_scores import Exactness, commits_so_far
 from datashop_assets.seams import Lake
 
 # So many documents at most are scored again by the run that decides a bound: some 20 minutes of a core with
 # all-MiniLM-L6-v2, float32. More are left to the runs that filter, which are divided over shards.
 MOST_HERE = 10_000
+UNFILTERED = 0.01
 
 
 @dataclass(frozen=True)
@@ -78,37 +83,50 @@ def decide_cutoff(
     around = [standing] if standing else []
     provisional = standing is not None and cutoff_is_provisional(lake, standing)
     commits = commits_so_far(lake, ranking.names)
-    few = sum(sketched(lake, ranking, project).scored.values()) <= MOST_HERE
+    shards = sketched(lake, ranking, project).scored
+    few = sum(shards.values()) <= MOST_HERE
+    # What nearly all of the runs that filter have not made around the record in force is made here, however much.
+    rest = standing is not None and last_look_lacked(lake, standing) and _is_filtered(lake, standing, project, shards)
     made = 0
     while True:
         known = _Known(exact, around, make=few)
         asks = bool(around) or ranking.rule.condition is not None
         corpus = ranked_corpus(lake, ranking, project, known.candidates if asks else None)
-        if 0 < known.lacking <= MOST_HERE:
+        first = around == [standing]
+        if known.lacking and (known.lacking <= MOST_HERE or (rest and first)):
             known = _Known(exact, around, make=True)
             corpus = ranked_corpus(lake, ranking, project, known.candidates)
-        decision = _decided(corpus, ranking, previous, provisional=provisional)
+        if provisional and not (known.lacking and first):
+            decision = _decided_anew(corpus, ranking, standing)
+        else:
+            decision = decide(corpus, ranking.rule, ranking.lens, ranking.classifier, previous)
         made += known.made
+        if not known.covers(decision.record):
+            around.append(decision.record)
+            continue
         facts = {"scored again in float32": made, "error bound": exact.error}
-        if known.lacking:
-            decision = _unsettled(decision, corpus, known.lacking)
-            facts |= {"left to `filtered_documents` to score": known.lacking}
-            return DecidedCutoff(decision, corpus, facts, commits)
-        if known.covers(decision.record):
+        if not known.lacking:
             return DecidedCutoff(decision, corpus, facts)
-        around.append(decision.record)
+        facts |= {"left to `filtered_documents` to score": known.lacking}
+        return DecidedCutoff(_unsettled(decision, corpus, known.lacking), corpus, facts, commits)
 
 
-def _decided(corpus: Corpus, ranking: Ranking, previous: CutoffRecord | None, *, provisional: bool) -> Decision:
+def _is_filtered(lake: Lake, cutoff: CutoffRecord, project: Project, shards: Collection[str]) -> bool:
+    """Whether all shards but one, or one in a hundred, are filtered by the record."""
+    cells = [Cell(shard, cutoff.lens) for shard in shards]
+    wanted, missing = filtered_versions(lake, cutoff, project, cells)
+    there = {cell: version for cell, (version, _) in have(lake, Target(FILTERED.of(cutoff.lens)), cells).items()}
+    return len(missing) + len(stale_cells(wanted, there)) <= max(1, UNFILTERED * len(cells))
+
+
+def _decided_anew(corpus: Corpus, ranking: Ranking, provisional: CutoffRecord | None) -> Decision:
     """See `decide.decide`. A provisional record does not stand because it is within the tolerance of a share, which is
-    for a corpus that grows, but only where exact scores give the same bounds."""
-    rule, lens, classifier = ranking.rule, ranking.lens, ranking.classifier
-    if not provisional or previous is None:
-        return decide(corpus, rule, lens, classifier, previous)
-    decision = decide(corpus, rule, lens, classifier, None)
-    if _bounds(decision.record) == _bounds(previous):
-        return replace(decision, record=previous, is_new=False, why="unchanged: exact scores give the same bounds")
-    return replace(decision, why=f"new: exact scores were lacking when {previous.cutoff} was decided")
+    for a corpus that grows, but only where the same bounds come out."""
+    decision = decide(corpus, ranking.rule, ranking.lens, ranking.classifier, None)
+    if provisional is None or _bounds(decision.record) != _bounds(provisional):
+        return replace(decision, why="new: exact scores were lacking when the last one was decided")
+    stands = replace(provisional, share_error=decision.record.share_error)
+    return replace(decision, record=stands, is_new=False, why="unchanged: the same bounds come out")
 
 
 def _unsettled(decision: Decision, corpus: Corpus, lacking: int) -> Decision:
@@ -142,11 +160,11 @@ class _Known:
         return again.candidates
 
     def covers(self, record: CutoffRecord) -> bool:
-        """Whether all keys within the error's bound of each of the record's bounds are exact. Half of what is scored
-        again beyond it is left for rounding."""
+        """Whether all keys within the error's bound of each of the record's bounds were asked for. A tenth of what is
+        scored again beyond it is left for rounding."""
         if self.exact.ranking.lens not in self.exact.scorers:
             return True  # the condition alone was in doubt
-        most = BEYOND / 2 * self.exact.error
+        most = 0.9 * BEYOND * self.exact.error
         return all(
             any(math.isclose(bound, _bounds(known)[group], rel_tol=0, abs_tol=most) for known in self.around)
             for group, bound in _bounds(record).items()

@@ -32,6 +32,7 @@ from datashop_assets.scoring.precision_sample import record_reduced_encoder, red
 from datashop_assets.seams import Lake
 
 RECIPE = 2
+SHARE_RECIPE = 3  # filtering scores what deciding such a bound anew asks for, too
 # Around a bound that is a share, documents are scored again a little beyond the error's bound, as a part of it, so that
 # a bound that moves a little is still among them: errors that are as often up as down move it by far less than the
 # largest of them.
@@ -69,7 +70,8 @@ def exactly_filtered(
     """
     encoders = {classifier.encoder for classifier in _compared(lake, cutoff.ranking, project).values()}
     samples = [sample for encoder in sorted(encoders) if (sample := sample_version(lake, encoder)) is not None]
-    exact = {cell: content_id("exactly filtered", RECIPE, version, samples) for cell, version in versions.items()}
+    recipe = RECIPE if isinstance(cutoff.ranking.rule.policy, Threshold) else SHARE_RECIPE
+    exact = {cell: content_id("exactly filtered", recipe, version, samples) for cell, version in versions.items()}
     if reduced_names(lake, cutoff.ranking, project):
         return exact
     if not samples:

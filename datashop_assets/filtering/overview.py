@@ -85,7 +85,8 @@ def cutoff_problems(record: CutoffRecord) -> list[str]:
     if record.share_error > POOR_ERROR * record.kept_share > 0:
         problems.append(
             f"the kept share {record.kept_share:.4g} is known to within {record.share_error:.2g} only: "
-            "set a smaller share_error"
+            "set a smaller share_error; where documents were left to `filtered_documents` to score, materialize "
+            "`cutoff` again after it"
         )
     policy = record.ranking.rule.policy
     if isinstance(policy, Quotas):

@@ -85,7 +85,9 @@ class ExactScorer:
                     f"{len(lost)} documents have no finite score in float32: {lost[:5]}; materialize `documents`, "
                     "`embeddings` and `scores` of their shard again"
                 )
-            known = pl.concat([known, made.select(known.columns)])
+            # The cell is replaced whole: what other runs put there while this one scored stays in it.
+            stored = self._rows(target, [cell.shard]).filter(version=version).select(known.columns)
+            known = pl.concat([known, stored, made.select(known.columns)]).unique("id", maintain_order=True)
             rows = known
             list(refresh(self.lake, target, {cell: version}, lambda _: Produced(rows), self.lineage, again=[cell]))
             self._stored[cell.shard] = version
@@ -134,9 +136,7 @@ class ExactScorer:
             return nothing
         if cell.shard not in self._read:
             after = [shard for shard in sorted(self._stored) if shard >= cell.shard][:SHARDS_AT_ONCE]
-            where = {"classifier": [self.classifier.classifier], "shard": after}
-            rows = self.lake.scan(target.table, where).select("shard", "version", *nothing.columns).collect()
-            current = rows.join(
+            current = self._rows(target, after).join(
                 pl.DataFrame({"shard": after, "version": [self._stored[shard] for shard in after]}),
                 on=["shard", "version"],
                 how="semi",
@@ -147,6 +147,11 @@ class ExactScorer:
                 {str(shard): rows.select(nothing.columns) for (shard,), rows in current.group_by("shard")}
             )
         return self._read[cell.shard]
+
+    def _rows(self, target: Target, shards: list[str]) -> pl.DataFrame:
+        """Shard, version, id, score and reduced of all that the shards have by this classifier."""
+        where = {"classifier": [self.classifier.classifier], "shard": shards}
+        return self.lake.scan(target.table, where).select("shard", "version", "id", "score", "reduced").collect()
 
     def _scored(self, shard: str, ids: pl.Series, progress: Progress) -> pl.DataFrame:
         """Id and score of these documents. A killed run goes on from what `progress` has."""

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datashop_assets.classifier.registry import require_promoted
+from datashop_assets.classifier.registry import find_classifier, require_promoted
 from datashop_assets.embedding.embed import pack, unpack
 from datashop_assets.encoder_settings import EncoderSettings
 from datashop_assets.filter_settings import Threshold
@@ -17,6 +17,7 @@ from datashop_assets.filtering.exact_decisions import near_bounds
 from datashop_assets.filtering.rule import Rule
 from datashop_assets.filtering.state import require_cutoff
 from datashop_assets.records import FILTERED, SCORES
+from datashop_assets.scoring.exact_scores import Exactness, exact_scorer
 from datashop_assets.scoring.tables import EXACT_SCORES, PRECISION_SAMPLES
 from datashop_assets.seams import Encoder
 from datashop_assets_tests.filtering.rankings import candidates
@@ -24,6 +25,8 @@ from datashop_assets_tests.filtering.reduced_worlds import Coarse, Watched, exac
 from datashop_assets_tests.worlds import ExportableEncoder, World, metadata_of, worth
 from resources.encoders import ScriptedEncoder, TransformerEncoder
 from resources.lake import DeltaLake
+from resources.model_store import open_model_store
+from resources.staging import FolderProgress
 
 KEPT, SCORED, EXACT = FILTERED.of("teaching"), SCORES.of("teaching"), EXACT_SCORES.of("teaching")
 
@@ -185,8 +188,11 @@ def test_many_documents_near_a_share_are_scored_by_runs_over_shards_and_it_is_de
     filtered.run("set_cutoff", "teaching")
     assert exact.read == []
     assert [work.job for work in filtered.stale() if work.stretch.lens == "teaching"] == ["filter_documents"]
+    filtered.run("filter_documents", "teaching")
+    filtered.run("cut_release", "teaching", fails=True)
     ran = filtered.reconcile()
-    assert ran[:2] == ["filter_documents", "set_cutoff"]
+    assert ran[0] == "set_cutoff"
+    filtered.run("cut_release", "teaching")
     assert len(set(exact.read)) == len(exact.read) < 160
     best = exact_scores(filtered).sort("exact", descending=True)["exact"][63]
     assert require_cutoff(filtered.lake, "teaching").lower == best
@@ -194,9 +200,42 @@ def test_many_documents_near_a_share_are_scored_by_runs_over_shards_and_it_is_de
     assert (kept["kept"] == (kept["exact"] >= best)).all()
 
 
-def test_a_cutoff_that_lacks_scores_which_nothing_makes_is_not_decided_for_ever(
-    filtered: World, monkeypatch: pytest.MonkeyPatch
+def test_exact_scores_that_were_lost_after_filtering_are_made_by_the_cutoff(
+    filtered: World, exact: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(exact_bounds, "MOST_HERE", 0)
+    cut_at(filtered, {"keep_fraction": 0.4})
+    lost = filtered.read(EXACT).filter(pl.col("shard") != "crawl-00001")
+    assert lost.height < filtered.read(EXACT).height
+    cells = filtered.lake.cells(EXACT).filter(shard="crawl-00001").select((*EXACT.partition_by, "version")).to_dicts()
+    filtered.lake.commit(EXACT, EXACT.empty(), cells, {})
+    filtered.reconcile()
+    best = exact_scores(filtered).sort("exact", descending=True)["exact"][63]
+    assert require_cutoff(filtered.lake, "teaching").lower == best
+    assert filtered.stale() == []
+
+
+def test_two_runs_that_score_documents_of_one_cell_again_keep_what_the_other_made(filtered: World) -> None:
+    classifier = find_classifier(filtered.lake, "teaching", require_promoted(filtered.lake, "teaching").classifier)
+    models = open_model_store(filtered.profile.models, filtered.profile.cache, filtered.profile.storage_options)
+    means = Exactness(
+        filtered.encoder,
+        ScriptedEncoder(),
+        models,
+        lambda *parts: FolderProgress(filtered.profile.staging.joinpath(*parts)),
+        print,
+        {},
+    )
+    first, second = (exact_scorer(filtered.lake, classifier, means, {}) for _ in range(2))
+    rows = filtered.read(SCORED).filter(shard="crawl-00000").select("id", reduced="score")
+    rows = rows.join(filtered.read(EXACT), on="id", how="anti")
+    second.known_of_shard("crawl-00000", rows)
+    first.of_shard("crawl-00000", rows[:2])
+    second.of_shard("crawl-00000", rows[2:4])
+    assert set(rows["id"][:4]) <= set(filtered.read(EXACT)["id"])
+
+
+def test_a_cutoff_that_lacks_scores_which_nothing_makes_is_not_decided_for_ever(filtered: World) -> None:
     record = require_cutoff(filtered.lake, "teaching")
     shards = [f"crawl-{number:05d}" for number in range(4)]
     record_look(filtered.lake, record, shards, {}, filtered.lake.version(EXACT))
