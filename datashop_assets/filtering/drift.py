@@ -20,7 +20,7 @@ from datashop_assets.filtering.rule import Ranking, Rule
 from datashop_assets.filtering.sketches import sketched
 from datashop_assets.filtering.tables import CUTOFF_LOOKS
 from datashop_assets.project import Project
-from datashop_assets.records import SCORES
+from datashop_assets.records import CUTOFFS, SCORES
 from datashop_assets.scoring.exact_scores import commits_so_far
 from datashop_assets.seams import Lake
 
@@ -68,17 +68,24 @@ def record_look(
     lacked_at: int | None = None,
 ) -> None:
     """Note that this record is in force after a look at the shards' scores, unless that is what was noted last;
-    `lacked_at` as in `exact_bounds.DecidedCutoff`."""
+    `lacked_at` as in `exact_bounds.DecidedCutoff`. To be called before the record is, where that is new."""
     documents = _scored_documents(lake, cutoff, shards)
-    if (documents, lacked_at) != _last_look(lake, cutoff):
-        row = {
-            "lens": cutoff.lens,
-            "cutoff": cutoff.cutoff,
-            "documents": documents,
-            "looked_at": datetime.now(UTC),
-            "lacked_at": lacked_at,
-        }
-        lake.commit(CUTOFF_LOOKS, pl.DataFrame([row], schema=CUTOFF_LOOKS.schema), None, lineage)
+    if (documents, lacked_at) == _last_look(lake, cutoff):
+        return
+    looks = [(documents, datetime.now(UTC), lacked_at)]
+    if lacked_at is not None and _looks(lake, cutoff).is_empty() and _is_recorded(lake, cutoff):
+        # It was made with all scores, of which nothing had to be noted then: it does not become provisional now.
+        looks.insert(0, (_scored_documents(lake, cutoff, cutoff.shards), cutoff.created_at, None))
+    rows = [
+        {"lens": cutoff.lens, "cutoff": cutoff.cutoff, "documents": seen, "looked_at": when, "lacked_at": lacked}
+        for seen, when, lacked in looks
+    ]
+    lake.commit(CUTOFF_LOOKS, pl.DataFrame(rows, schema=CUTOFF_LOOKS.schema), None, lineage)
+
+
+def _is_recorded(lake: Lake, cutoff: CutoffRecord) -> bool:
+    mine = (pl.col("lens") == cutoff.lens) & (pl.col("cutoff") == cutoff.cutoff)
+    return not lake.scan(CUTOFFS).filter(mine).select("cutoff").collect().is_empty()
 
 
 def _last_look(lake: Lake, cutoff: CutoffRecord) -> tuple[int, int | None]:

@@ -12,7 +12,7 @@ import pytest
 from datashop_assets.filtering import exact_bounds
 from datashop_assets.filtering.candidates import Candidates
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.drift import record_look
+from datashop_assets.filtering.drift import cutoff_is_provisional, record_look
 from datashop_assets.filtering.exact_bounds import DecidedCutoff, decide_cutoff
 from datashop_assets.filtering.exact_decisions import ExactDecisions
 from datashop_assets.filtering.filter import apply
@@ -74,9 +74,9 @@ class Both:
     def look(self) -> DecidedCutoff:
         lake, project = self.reduced.lake, self.reduced.project
         made = decide_cutoff(lake, self.ranking, project, current_cutoff(lake, "teaching"), {})
+        record_look(lake, made.decision.record, made.corpus.shards, {}, made.lacked_at)
         if made.decision.is_new:
             record_cutoff(lake, made.decision.record, {})
-        record_look(lake, made.decision.record, made.corpus.shards, {}, made.lacked_at)
         return made
 
     def decided(self) -> CutoffRecord:
@@ -207,6 +207,20 @@ def test_a_provisional_record_stands_within_its_tolerance_while_the_corpus_grows
         assert look.decision.record.cutoff == first.cutoff
     both.filter(first, shards=SHARDS + 2)
     assert both.look().decision.record.lower == both.decided_on_exact_scores().lower
+
+
+def test_a_record_made_with_all_scores_is_not_provisional_because_a_later_look_lacks_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = corpus(tmp_path, {"keep_fraction": 0.1, "tolerance": 0.05}, 0, monkeypatch)
+    first = both.look().decision.record
+    monkeypatch.setattr(exact_bounds, "MOST_HERE", 3)
+    grow(both, SHARDS, range(SHARDS, SHARDS + 1))
+    look = both.look()
+    assert look.lacked_at is not None
+    assert not cutoff_is_provisional(both.reduced.lake, first)
+    both.filter(first, shards=SHARDS + 1)
+    assert both.look().decision.record.cutoff == first.cutoff, "it is within its tolerance"
 
 
 def test_a_few_documents_more_are_scored_by_the_run_that_decides(
