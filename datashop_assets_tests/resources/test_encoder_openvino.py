@@ -1,6 +1,8 @@
 """Graphs that OpenVINO compiled give the vectors of transformers, or are not taken."""
 
+import contextlib
 import json
+import logging
 import os
 import random
 import subprocess
@@ -93,6 +95,22 @@ def test_converting_warns_of_nothing(tmp_path, caplog):
         warnings.simplefilter("error")
         OpenVinoForward(small_model("bert"), False, 0, 64, Conversions("small", tmp_path))
     assert not caplog.records
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        pytest.param("bert", {}, id="converted"),
+        pytest.param("qwen3", {"num_key_value_heads": 2, "head_dim": 8}, id="refused"),
+    ],
+)
+def test_converting_leaves_the_log_of_others_as_it_is(family, changes, tmp_path):
+    root = logging.getLogger()
+    before = root.level, list(root.filters), list(root.handlers)
+    with contextlib.suppress(ModelReferenceError):
+        OpenVinoForward(small_model(family, **changes), False, 0, 64, Conversions("small", tmp_path))
+    assert (root.level, root.filters, root.handlers) == before
 
 
 @pytest.mark.models

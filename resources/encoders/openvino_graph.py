@@ -190,8 +190,13 @@ def _first_token(model: Any, ids: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's warnings of what a trace fixes, which `_check` tells of, and transformers' own."""
-    log = logging.getLogger("transformers")
+    """Without torch's warnings of what a trace fixes, which `_check` tells of, and transformers' own.
+
+    A conversion that fails leaves the root logger at ERROR, with a filter and a handler of OpenVINO's: nobody's
+    warnings would be told after it. They are taken back.
+    """
+    root, log = logging.getLogger(), logging.getLogger("transformers")
+    before = root.level, list(root.filters), list(root.handlers)
     level = log.level
     log.setLevel(logging.ERROR)
     try:
@@ -200,3 +205,5 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+        root.setLevel(before[0])
+        root.filters[:], root.handlers[:] = before[1:]
