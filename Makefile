@@ -54,10 +54,11 @@ new-crawl: setup ## put a later crawl into the demo's landing folder, for the se
 ui: setup ## the Dagster UI on http://127.0.0.1:3000, with daemon and sensors
 	$(INSTANCE) $(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
-# A file's tests stay in one process: they share what is dear to make. More processes than four need more memory than a
+# A file's tests stay in one process: they share what is dear to make. One process more than there are cores, for tests
+# wait for others' processes (two on two cores left a quarter of them idle); more than four need more memory than a
 # laptop has, each with its models.
 test: setup ## the tests, real models included
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )) --dist loadfile
 
 test-slow: setup ## tests that start a daemon or a browser, or kill processes
 	$(BIN)/python -m pytest -m slow
