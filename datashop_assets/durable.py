@@ -7,7 +7,7 @@ What belongs here: writing beside the place and renaming, checksums of files. Wh
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +55,16 @@ def new_directory(final: Path) -> Iterator[Path]:
         _sync(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def made_once(final: Path, make: Callable[[Path], None]) -> Path:
+    """The folder `final`: there already, or what `make` writes to an empty folder. Two processes at once make it once;
+    where `make` raises, nothing is left."""
+    with sole_writer(final):
+        if not final.is_dir():
+            with new_directory(final) as folder:
+                make(folder)
+    return final
 
 
 @contextmanager

@@ -6,15 +6,13 @@ language model with its tokenizer, torch's threads. What does not: what is done 
 
 import hashlib
 import importlib.util
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from datashop_assets.durable import made_once
 
 # Raised by hand when a conversion of the same file would give another folder.
 CONVERSION = 1
@@ -88,18 +86,8 @@ def model_directory(reference: str, cache: Path) -> Path | str:
         return path
     if path.suffix != ".gguf":
         raise ModelReferenceError(f"model {reference!r}: {path.name} is neither a folder nor a .gguf file")
-    cache.mkdir(parents=True, exist_ok=True)
     target = cache / f"{path.stem}-{content_id(reference)[:12]}-{CONVERSION}"
-    with FileLock(cache / f"{target.name}.lock"):
-        if not target.is_dir():
-            # The rename is the commit: a killed process leaves a .partial folder behind, never half a model.
-            partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=cache))
-            try:
-                _convert_gguf(path, partial)
-                partial.rename(target)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
-    return target
+    return made_once(target, lambda folder: _convert_gguf(path, folder))
 
 
 def _convert_gguf(file: Path, target: Path) -> None:

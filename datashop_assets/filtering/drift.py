@@ -8,7 +8,8 @@ summarises what is new once, keeps that, decides, and records how much it has lo
 paid once for each tenth that the corpus grows, and never by the sensor.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,26 +39,41 @@ def cutoff_has_drifted(lake: Lake, cutoff: CutoffRecord, rule: Rule, project: Pr
     seen, outdated = sum(state.current.values()), sum(state.outdated.values())
     if outdated > LOOK_AFTER_CHANGE * (seen + outdated) or not seen + outdated:
         return bool(state.wanted)
-    before, now = _last_look(lake, cutoff)[0], seen + outdated + sum(state.missing.values())
+    before, now = _last_seen(lake, cutoff, looks_at(lake, cutoff)), seen + outdated + sum(state.missing.values())
     return abs(now - before) > LOOK_AFTER_CHANGE * before
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The looks at the corpus after which a record was in force, in their order: the documents of each, and its
+    `lacked_at` as in `exact_bounds.DecidedCutoff`. None is noted of a record from before looks were."""
+
+    documents: Sequence[int]
+    lacked_at: Sequence[int | None]
+
+    @property
+    def last_lacked_at(self) -> int | None:
+        """Where the last look was without exact scores that it asked for."""
+        return self.lacked_at[-1] if self.lacked_at else None
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the record was made without exact scores that it asked for, and no look has had them all since."""
+        return bool(self.lacked_at) and None not in self.lacked_at
+
+
+def looks_at(lake: Lake, cutoff: CutoffRecord) -> Looks:
+    """What was noted for the record."""
+    mine = (pl.col("lens") == cutoff.lens) & (pl.col("cutoff") == cutoff.cutoff)
+    noted = lake.scan(CUTOFF_LOOKS).filter(mine).sort("looked_at").select("documents", "lacked_at").collect()
+    return Looks(noted["documents"].to_list(), noted["lacked_at"].to_list())
 
 
 def cutoff_is_settled(lake: Lake, cutoff: CutoffRecord) -> bool:
     """Whether another look can tell no more: the last one had all exact scores that it asked for, or none was made
     since. If not, `cutoff` looks again once everything is filtered: the runs that filter make those scores."""
-    lacked_at = _last_look(lake, cutoff)[1]
+    lacked_at = looks_at(lake, cutoff).last_lacked_at
     return lacked_at is None or lacked_at == commits_so_far(lake, cutoff.ranking.names)
-
-
-def last_look_lacked(lake: Lake, cutoff: CutoffRecord) -> bool:
-    """Whether the last look was without exact scores that it asked for."""
-    return _last_look(lake, cutoff)[1] is not None
-
-
-def cutoff_is_provisional(lake: Lake, cutoff: CutoffRecord) -> bool:
-    """Whether the record was made without exact scores that it asked for, and no look has had them all since."""
-    looks = _looks(lake, cutoff)
-    return looks.height > 0 and looks["lacked_at"].null_count() == 0
 
 
 def record_look(
@@ -69,11 +85,11 @@ def record_look(
 ) -> None:
     """Note that this record is in force after a look at the shards' scores, unless that is what was noted last;
     `lacked_at` as in `exact_bounds.DecidedCutoff`. To be called before the record is, where that is new."""
-    documents = _scored_documents(lake, cutoff, shards)
-    if (documents, lacked_at) == _last_look(lake, cutoff):
+    before, documents = looks_at(lake, cutoff), _scored_documents(lake, cutoff, shards)
+    if (documents, lacked_at) == (_last_seen(lake, cutoff, before), before.last_lacked_at):
         return
     looks = [(documents, datetime.now(UTC), lacked_at)]
-    if lacked_at is not None and _looks(lake, cutoff).is_empty() and _is_recorded(lake, cutoff):
+    if lacked_at is not None and not before.documents and _is_recorded(lake, cutoff):
         # It was made with all scores, of which nothing had to be noted then: it does not become provisional now.
         looks.insert(0, (_scored_documents(lake, cutoff, cutoff.shards), cutoff.created_at, None))
     rows = [
@@ -88,20 +104,9 @@ def _is_recorded(lake: Lake, cutoff: CutoffRecord) -> bool:
     return not lake.scan(CUTOFFS).filter(mine).select("cutoff").collect().is_empty()
 
 
-def _last_look(lake: Lake, cutoff: CutoffRecord) -> tuple[int, int | None]:
-    """How many documents the last look was at, and its `lacked_at`; where none was noted, the documents that the record
-    was decided over."""
-    looks = _looks(lake, cutoff)
-    if looks.is_empty():
-        return _scored_documents(lake, cutoff, cutoff.shards), None
-    documents, lacked_at = looks.row(-1)
-    return int(documents), lacked_at
-
-
-def _looks(lake: Lake, cutoff: CutoffRecord) -> pl.DataFrame:
-    """Documents and `lacked_at` of every look after which the record was in force, in their order."""
-    mine = (pl.col("lens") == cutoff.lens) & (pl.col("cutoff") == cutoff.cutoff)
-    return lake.scan(CUTOFF_LOOKS).filter(mine).sort("looked_at").select("documents", "lacked_at").collect()
+def _last_seen(lake: Lake, cutoff: CutoffRecord, looks: Looks) -> int:
+    """How many documents the last look was at; where none was noted, those that the record was decided over."""
+    return looks.documents[-1] if looks.documents else _scored_documents(lake, cutoff, cutoff.shards)
 
 
 def _scored_documents(lake: Lake, cutoff: CutoffRecord, shards: Collection[str]) -> int:

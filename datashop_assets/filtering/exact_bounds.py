@@ -27,7 +27,7 @@ from datashop_assets.cellwork import Target, have
 from datashop_assets.filter_settings import Threshold
 from datashop_assets.filtering.cutoff import CutoffRecord
 from datashop_assets.filtering.decide import Corpus, Decision, decide
-from datashop_assets.filtering.drift import cutoff_is_provisional, last_look_lacked
+from datashop_assets.filtering.drift import Looks, looks_at
 from datashop_assets.filtering.exact_decisions import BEYOND, ExactDecisions, exact_decisions, near_bounds
 from datashop_assets.filtering.rule import Ranking
 from datashop_assets.filtering.sketches import ranked_corpus, sketched
@@ -81,12 +81,13 @@ def decide_cutoff(
     same = previous is not None and (previous.classifier, previous.policy) == (ranking.classifier, ranking.rule.text)
     standing = previous if same else None
     around = [standing] if standing else []
-    provisional = standing is not None and cutoff_is_provisional(lake, standing)
+    looks = Looks((), ()) if standing is None else looks_at(lake, standing)
     commits = commits_so_far(lake, ranking.names)
     shards = sketched(lake, ranking, project).scored
     few = sum(shards.values()) <= MOST_HERE
     # What nearly all of the runs that filter have not made around the record in force is made here, however much.
-    rest = standing is not None and last_look_lacked(lake, standing) and _is_filtered(lake, standing, project, shards)
+    lacked = looks.last_lacked_at is not None
+    rest = standing is not None and lacked and _is_filtered(lake, standing, project, shards)
     made = 0
     while True:
         known = _Known(exact, around, make=few)
@@ -96,7 +97,7 @@ def decide_cutoff(
         if known.lacking and (known.lacking <= MOST_HERE or (rest and first)):
             known = _Known(exact, around, make=True)
             corpus = ranked_corpus(lake, ranking, project, known.candidates)
-        if provisional and not (known.lacking and first):
+        if looks.is_provisional and not (known.lacking and first):
             decision = _decided_anew(corpus, ranking, standing)
         else:
             decision = decide(corpus, ranking.rule, ranking.lens, ranking.classifier, previous)

@@ -20,7 +20,7 @@ from datashop_assets.corpus.registry import active_shards
 from datashop_assets.deduplication.inputs import rejection_versions, removed_spans
 from datashop_assets.filtering.current import outdated_inputs, tables_read
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.drift import cutoff_is_provisional
+from datashop_assets.filtering.drift import looks_at
 from datashop_assets.filtering.facts import ReleaseFacts
 from datashop_assets.filtering.overview import verdicts_in_table
 from datashop_assets.filtering.release import FORMAT, ReleaseError, first_rows, write_release
@@ -132,7 +132,7 @@ def produce_release(
     settings = project.lenses[lens.name].release
     corpus = filtered_corpus(lake, lens.name, project)
     cutoff, cells, versions = corpus.cutoff, corpus.cells, corpus.tables
-    if cutoff_is_provisional(lake, cutoff):
+    if looks_at(lake, cutoff).is_provisional:
         raise ReleaseError(
             f"lens {lens.name!r}: cut-off {cutoff.cutoff} is provisional, it was decided without the float32 scores of "
             "documents around its bound, which filtering has made since; materialize `cutoff` again, and then "

@@ -12,7 +12,7 @@ import pytest
 from datashop_assets.filtering import exact_bounds
 from datashop_assets.filtering.candidates import Candidates
 from datashop_assets.filtering.cutoff import CutoffRecord
-from datashop_assets.filtering.drift import cutoff_is_provisional, record_look
+from datashop_assets.filtering.drift import looks_at, record_look
 from datashop_assets.filtering.exact_bounds import DecidedCutoff, decide_cutoff
 from datashop_assets.filtering.exact_decisions import ExactDecisions
 from datashop_assets.filtering.filter import apply
@@ -218,7 +218,7 @@ def test_a_record_made_with_all_scores_is_not_provisional_because_a_later_look_l
     grow(both, SHARDS, range(SHARDS, SHARDS + 1))
     look = both.look()
     assert look.lacked_at is not None
-    assert not cutoff_is_provisional(both.reduced.lake, first)
+    assert not looks_at(both.reduced.lake, first).is_provisional
     both.filter(first, shards=SHARDS + 1)
     assert both.look().decision.record.cutoff == first.cutoff, "it is within its tolerance"
 

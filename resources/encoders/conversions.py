@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from datashop_assets.durable import made_once
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,9 @@ class Conversions:
     cache: Path | None
 
     def folder(self, name: str, make: Callable[[Path], None]) -> Path:
-        """The folder of the format `name`: what `make` wrote to the path that it was given, now or earlier."""
+        """The folder of the format `name`: what `make` wrote to the empty one that it was given, now or earlier."""
         place = _of_this_process() if self.cache is None else self.cache / "encoders"
-        place.mkdir(parents=True, exist_ok=True)
-        target = place / f"{self.identity}-{name}"
-        with FileLock(place / f"{target.name}.lock"):
-            if not target.is_dir():
-                partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=place))
-                try:
-                    make(partial / "model")
-                    # The rename is the commit: a killed process leaves a .partial folder behind, never half a model.
-                    (partial / "model").rename(target)
-                finally:
-                    shutil.rmtree(partial, ignore_errors=True)
-        return target
+        return made_once(place / f"{self.identity}-{name}", make)
 
 
 @functools.cache

@@ -56,4 +56,4 @@ def converted(source: Path, conversions: Conversions) -> Path:
 def _convert(source: Path, target: Path) -> None:
     from ctranslate2.converters import TransformersConverter
 
-    TransformersConverter(str(source)).convert(str(target), quantization="int8")
+    TransformersConverter(str(source)).convert(str(target), quantization="int8", force=True)

@@ -144,7 +144,6 @@ def _convert(model: Any, first_only: bool, target: Path) -> None:
             f"OpenVINO cannot convert a {model.config.model_type!r} model ({type(error).__name__}: {first}); "
             "set encoder.backend to auto"
         ) from error
-    target.mkdir()
     # Its default halves the weights' precision.
     openvino.save_model(graph, target / "graph.xml", compress_to_fp16=False)
 
