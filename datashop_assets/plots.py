@@ -348,7 +348,7 @@ def rendered(draw: Any, rows: int = 0, shaded: bool = False) -> bytes:
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, max(HEIGHT, ROW * rows + 0.8)), dpi=DPI, layout="constrained")
         draw(figure.add_subplot())
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)  # untyped in matplotlib
         canvas.draw()  # not savefig, which draws twice where a layout has to be found
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if rows or shaded:

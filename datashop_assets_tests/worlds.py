@@ -4,13 +4,16 @@ The rater is a script that counts teaching words, the encoder counts hashed word
 the rater does. Every run goes through the project's own definitions and jobs.
 """
 
+import atexit
 import json
 import random
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import polars as pl
@@ -122,8 +125,27 @@ def light_export(
     head.save(directory)
 
 
+@dataclass
+class Kept:
+    """A project's folder and Dagster records after some steps; no folder before they were first taken."""
+
+    folder: Path | None = None
+    instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
+
+
+def copy_records(source: dg.DagsterInstance, target: dg.DagsterInstance) -> None:
+    """Runs, events and partitions of one ephemeral instance into another, over what that one has."""
+    events: tuple[Any, Any] = source.event_log_storage, target.event_log_storage
+    runs: tuple[Any, Any] = source.run_storage, target.run_storage
+    for read, written in (events, runs):
+        read._held_conn.connection.driver_connection.backup(written._held_conn.connection.driver_connection)
+    events[1]._storage_id = events[0]._storage_id
+
+
 class World:
     """One project and everything around it. `judge` is what the scripted raters do; change it to change them."""
+
+    _kept: ClassVar[dict[Hashable, Kept]] = {}
 
     def __init__(self, folder: Path, profile: Profile | None = None, **overrides: Any) -> None:
         self.folder = folder
@@ -226,6 +248,26 @@ class World:
             self.run("filter_documents", lens)
             self.run("cut_release", lens)
 
+    def once(self, steps: Callable[..., None], *given: Hashable) -> "World":
+        """Take steps that many tests begin with; where another test of this process has taken them from the same
+        project file, have what they left.
+
+        They are told by their function and what it is given beside the world, and may change files and tables alone:
+        what is set on the world itself is set before or after.
+        """
+        kept = self._kept.setdefault((steps, given, self.profile.project_file.read_text()), Kept())
+        if kept.folder is None:
+            steps(self, *given)
+            kept.folder = Path(tempfile.mkdtemp(prefix="datashop-world-"))
+            atexit.register(shutil.rmtree, kept.folder, ignore_errors=True)
+            shutil.copytree(self.folder, kept.folder, dirs_exist_ok=True)
+            copy_records(self.instance, kept.instance)
+        else:
+            shutil.copytree(kept.folder, self.folder, dirs_exist_ok=True)
+            copy_records(kept.instance, self.instance)
+            self.reload()
+        return self
+
     def stale(self) -> list[Work]:
         raters = self.raters.__getitem__
         return stale_work(self.lake, self.graph, self.encoder.id, self.shards, raters=raters)
@@ -267,3 +309,11 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return str(error.message) if error else ""
+
+
+def promote_for_four_shards(world: World) -> None:
+    """All that comes before scoring."""
+    world.land_shards(4)
+    world.run("parse_and_embed_shards")
+    world.run("rate_documents", "teaching")
+    world.run("train_and_promote_classifier", "teaching")

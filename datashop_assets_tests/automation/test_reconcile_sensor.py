@@ -7,18 +7,14 @@ from datashop_assets.automation.requests import PURPOSE_TAG, WORK_TAG
 from datashop_assets.classifier.registry import promoted
 from datashop_assets.partitions import RANGE_TAGS, SHARDS
 from datashop_assets_tests.automation.test_sensors import tick
-from datashop_assets_tests.worlds import World, worth
+from datashop_assets_tests.worlds import World, promote_for_four_shards, worth
 
 LENS_ASKED = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.25}}
 
 
 @pytest.fixture
 def scorable(world: World) -> World:
-    world.land_shards(4)
-    world.run("parse_and_embed_shards")
-    world.run("rate_documents", "teaching")
-    world.run("train_and_promote_classifier", "teaching")
-    return world
+    return world.once(promote_for_four_shards)
 
 
 def test_a_run_can_be_found_by_its_lens_its_job_and_what_it_is_for(scorable: World) -> None:

@@ -11,7 +11,7 @@ from datashop_assets.corpus.registry import register, registered_shards, withdra
 from datashop_assets.partitions import RANGE_TAGS, SHARDS, range_tags
 from datashop_assets.project import Landing
 from datashop_assets.records import CrawlFile, Shard
-from datashop_assets_tests.worlds import DATASET, World
+from datashop_assets_tests.worlds import DATASET, World, promote_for_four_shards
 from resources.landing import FsspecLandingArea, LandingError, Listing
 
 MAX_RUNS = 8  # as it comes: `automation.max_runs`
@@ -77,11 +77,7 @@ def test_two_registrars_at_once_lose_no_file(world: World) -> None:
 
 @pytest.fixture
 def scorable(world: World) -> World:
-    world.land_shards(4)
-    world.run("parse_and_embed_shards")
-    world.run("rate_documents", "teaching")
-    world.run("train_and_promote_classifier", "teaching")
-    return world
+    return world.once(promote_for_four_shards)
 
 
 def test_stale_stretches_become_runs_of_their_job_over_their_range(scorable: World) -> None:

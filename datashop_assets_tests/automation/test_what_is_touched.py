@@ -17,12 +17,15 @@ SHARDS = 3
 @pytest.fixture
 def filtered(world: World) -> World:
     """Three shards, filtered by a first classifier."""
+    return world.once(reconcile_three_shards)
+
+
+def reconcile_three_shards(world: World) -> None:
     world.land_shards(SHARDS)
     world.run("parse_and_embed_shards")
     world.run("rate_documents", "teaching")
     world.run("train_and_promote_classifier", "teaching")
     assert world.reconcile() == ["score_documents", "set_cutoff", "filter_documents"]
-    return world
 
 
 def forbid_texts(monkeypatch: pytest.MonkeyPatch) -> None:

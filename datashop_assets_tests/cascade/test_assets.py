@@ -37,11 +37,14 @@ def with_cascade(world: World, **changes: float) -> None:
 def cut(world: World) -> World:
     """Six shards scored from vectors, and a cut-off; the lens asks for a cascade."""
     with_cascade(world)
+    return world.once(cut_six_shards)
+
+
+def cut_six_shards(world: World) -> None:
     world.land_shards(6, documents=60)
     world.run("parse_and_embed_shards")
     for job in ("rate_documents", "train_and_promote_classifier", "score_documents", "set_cutoff"):
         world.run(job, "teaching")
-    return world
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from datashop_assets.classifier.report import Report
 from datashop_assets.estimate import Estimate
 from datashop_assets.records import CLASSIFIERS, PROMOTIONS
 from datashop_assets_tests.classifier.lenses import lens
-from datashop_assets_tests.worlds import World, failure_of, metadata_of
+from datashop_assets_tests.worlds import World, failure_of, metadata_of, promote_for_four_shards
 from resources.model_store import LocalModelStore
 
 JOB, CHECK = "train_and_promote_classifier", "not_worse_than_the_promoted"
@@ -84,11 +84,7 @@ def test_recorded_predictions_are_compared_on_the_rows_of_both_alone() -> None:
 @pytest.fixture
 def promoted(world: World) -> World:
     """A classifier of four shards is in force."""
-    world.land_shards(4)
-    world.run("parse_and_embed_shards")
-    world.run("rate_documents", "teaching")
-    world.run(JOB, "teaching")
-    return world
+    return world.once(promote_for_four_shards)
 
 
 def models_of(world: World) -> LocalModelStore:

@@ -29,11 +29,14 @@ GERMAN = (
 def decided(world: World) -> World:
     """Four shards with a cut-off; the drift check needs 200 documents to tell a shift from chance."""
     world.change_project(lenses={LENS: SETTINGS})
+    return world.once(cut_four_shards)
+
+
+def cut_four_shards(world: World) -> None:
     world.land_shards(4, documents=60)
     world.run("parse_and_embed_shards")
     for job in ("rate_documents", "train_and_promote_classifier", "score_documents", "set_cutoff"):
         world.run(job, LENS)
-    return world
 
 
 def evaluation(result: dg.ExecuteInProcessResult, check: str) -> tuple[bool, dict[str, Any]]:

@@ -17,9 +17,12 @@ LENS = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction":
 
 @pytest.fixture
 def filtered(world: World) -> World:
+    return world.once(release_four_shards)
+
+
+def release_four_shards(world: World) -> None:
     world.land_shards(4)
     world.run_all("teaching")
-    return world
 
 
 def released_ids(world: World) -> set[str]:

@@ -41,9 +41,12 @@ def filtered(world: World, exact: Watched) -> World:
     world.encoder = Coarse()
     world.overrides["exact_encoder"] = exact
     world.change_project(encoder={"precision": "int8"})
+    return world.once(filter_four_shards)
+
+
+def filter_four_shards(world: World) -> None:
     world.land_shards(4)
     filter_all(world)
-    return world
 
 
 def cut_at(world: World, policy: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
@@ -263,8 +266,7 @@ def test_a_float32_project_scores_nothing_again(world: World, exact: Watched) ->
 @pytest.fixture
 def switched(world: World, exact: Watched) -> World:
     """A project that was filtered in float32, and is in int8 since; its shards have the new encoder's vectors."""
-    world.land_shards(4)
-    filter_all(world)
+    world.once(filter_four_shards)
     to_int8(world, exact)
     world.run("parse_and_embed_shards")
     return world

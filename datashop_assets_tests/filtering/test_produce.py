@@ -20,12 +20,15 @@ REPEATED = "A paragraph that stands in the document more than once."
 @pytest.fixture
 def filtered(world: World) -> World:
     """Every document says something twice; the second time is 57 characters."""
+    return world.once(release_what_repeats_itself)
+
+
+def release_what_repeats_itself(world: World) -> None:
     for part in range(3):
         texts = [f"{document(n)}\n\n{REPEATED}\n\n{REPEATED}" for n in range(part * 40, part * 40 + 40)]
         world.land(f"part-{part}", lines=[json.dumps({"text": text}) for text in texts])
     world.register()
     world.run_all("teaching")
-    return world
 
 
 def cut(world: World) -> Path:

@@ -128,6 +128,10 @@ def test_a_writer_that_replaces_cells_meanwhile_wins_with_all_its_rows(lake: Del
 @pytest.fixture
 def released(world: World) -> World:
     """A release, and then another judgement, cut-off and release: the tables of the first one are replaced."""
+    return world.once(release_twice)
+
+
+def release_twice(world: World) -> None:
     world.land_shards(4)
     world.run_all("teaching")
     lens = {"rater": "scripted", "sample_per_shard": 40, "cutoff": {"keep_fraction": 0.5}}
@@ -137,7 +141,6 @@ def released(world: World) -> World:
         world.run("set_cutoff", "teaching")
         world.run("filter_documents", "teaching")
     world.run("cut_release", "teaching")
-    return world
 
 
 def test_after_a_vacuum_every_release_can_be_read_as_it_was_cut(released: World) -> None:

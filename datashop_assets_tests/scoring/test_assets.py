@@ -7,16 +7,12 @@ import polars as pl
 import pytest
 
 from datashop_assets.records import DOCUMENTS, PROMOTIONS, SCORES
-from datashop_assets_tests.worlds import World, failure_of, metadata_of, worth
+from datashop_assets_tests.worlds import World, failure_of, metadata_of, promote_for_four_shards, worth
 
 
 @pytest.fixture
 def promoted(world: World) -> World:
-    world.land_shards(4)
-    world.run("parse_and_embed_shards")
-    world.run("rate_documents", "teaching")
-    world.run("train_and_promote_classifier", "teaching")
-    return world
+    return world.once(promote_for_four_shards)
 
 
 def test_every_document_has_a_score_by_the_promoted_classifier_and_good_text_has_the_higher_one(

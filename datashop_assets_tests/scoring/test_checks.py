@@ -4,16 +4,12 @@ import dagster as dg
 import pytest
 
 from datashop_assets.records import SCORES
-from datashop_assets_tests.worlds import World
+from datashop_assets_tests.worlds import World, promote_for_four_shards
 
 
 @pytest.fixture
 def promoted(world: World) -> World:
-    world.land_shards(4)
-    world.run("parse_and_embed_shards")
-    world.run("rate_documents", "teaching")
-    world.run("train_and_promote_classifier", "teaching")
-    return world
+    return world.once(promote_for_four_shards)
 
 
 def check_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:

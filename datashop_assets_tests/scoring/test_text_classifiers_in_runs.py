@@ -8,7 +8,7 @@ import yaml
 
 from datashop_assets.classifier.registry import find_classifier
 from datashop_assets.records import CLASSIFIERS, DOCUMENTS, EMBEDDINGS, SCORES
-from datashop_assets_tests.worlds import World, metadata_of, worth
+from datashop_assets_tests.worlds import World, metadata_of, promote_for_four_shards, worth
 
 FASTTEXT = {"kind": "fasttext", "epochs": [40], "learning_rates": [0.5], "dimension": 8, "buckets": 1000}
 
@@ -23,11 +23,7 @@ def learn_by(world: World, **model: Any) -> None:
 @pytest.fixture
 def scored(world: World) -> World:
     learn_by(world, **FASTTEXT)
-    world.land_shards(4)
-    world.run("parse_and_embed_shards")
-    world.run("rate_documents", "teaching")
-    world.run("train_and_promote_classifier", "teaching")
-    return world
+    return world.once(promote_for_four_shards)
 
 
 def test_a_fasttext_classifier_is_promoted_and_scores_every_document_once(scored: World) -> None:

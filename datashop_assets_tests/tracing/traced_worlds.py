@@ -51,7 +51,9 @@ def finished_world(folder: Path, patch: pytest.MonkeyPatch, shards: int) -> Worl
     """A project of one lens with a release of its shards of 40 documents each."""
     patch.setattr("datashop_assets.classifier.produce.export", light_export)
     write_project(folder, lenses={LENS: SETTINGS})
-    world = World(folder)
+    return World(folder).once(_released, shards)
+
+
+def _released(world: World, shards: int) -> None:
     world.land_shards(shards)
     world.run_all(LENS)
-    return world
