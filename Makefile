@@ -61,7 +61,7 @@ test: setup ## the tests, real models included
 	$(BIN)/python -m pytest -n $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )) --dist loadfile
 
 test-slow: setup ## tests that start a daemon or a browser, or kill processes
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow
 
 cluster-test: setup ## deploy/ on a one-node Kubernetes that it starts here (as root; needs DAGSTER_CHART)
 	deploy/cluster/test.sh
