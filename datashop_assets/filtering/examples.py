@@ -21,6 +21,10 @@ EXAMPLE_SHARDS = 8
 # So few and so short that the UI shows the table at once: it hides Markdown of more than 1,000 characters in a dialog.
 EXAMPLES = 3
 EXAMPLE_CHARS = 80
+# A line may break after so many characters without a blank, as minified code has them: else the one column pushes the
+# other out of the page.
+UNBROKEN = r"(\S{20})"
+BREAK = "\N{ZERO WIDTH SPACE}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def _texts(lake: Lake, wanted: pl.DataFrame) -> pl.DataFrame:
     if not shards:
         return DOCUMENTS.empty().select("shard", "id", "text")
     rows = lake.scan(DOCUMENTS, {"shard": shards}).filter(pl.col("id").is_in(wanted["id"].to_list()))
-    return rows.select("shard", "id", pl.col("text").str.head(EXAMPLE_CHARS)).collect()
+    beginning = pl.col("text").str.head(EXAMPLE_CHARS).str.replace_all(UNBROKEN, f"${{1}}{BREAK}")
+    return rows.select("shard", "id", beginning).collect()
 
 
 def _side_by_side(sides: Sequence[pl.DataFrame], texts: pl.DataFrame) -> pl.DataFrame:

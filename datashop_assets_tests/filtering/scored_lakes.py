@@ -83,15 +83,22 @@ class ScoredLake:
         self.lake.commit(PROMOTIONS, pl.DataFrame([row], schema=PROMOTIONS.schema), None, {})
 
     def add(
-        self, shard: str, ids: Sequence[str], sources: Sequence[str | None] | None = None, pool_only: bool = False
+        self,
+        shard: str,
+        ids: Sequence[str],
+        sources: Sequence[str | None] | None = None,
+        pool_only: bool = False,
+        texts: Sequence[str] | None = None,
     ) -> None:
-        """Documents with these ids, whose text is their id."""
+        """Documents with these ids; they have a text where one is given."""
         made = Shard(DATASET, shard, int(shard[-1]), (CrawlFile(f"f-{shard}", 10, "x"),), pool_only)
         register(self.lake, [made], {})
         rows = pl.DataFrame({"id": ids, "source": sources or [None] * len(ids)}, schema_overrides={"source": pl.String})
         rows = rows.with_columns(
             shard=pl.lit(shard), version=pl.lit("d"), text_sha=pl.Series([content_id(one, length=32) for one in ids])
         )
+        if texts is not None:
+            rows = rows.with_columns(text=pl.Series(texts, dtype=pl.String))
         whole = pl.concat([DOCUMENTS.empty(), rows], how="diagonal")
         self.lake.commit(DOCUMENTS, whole, [{"shard": shard, "version": "d"}], {})
 

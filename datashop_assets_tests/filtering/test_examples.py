@@ -45,6 +45,19 @@ def test_where_everything_is_kept_the_other_side_is_empty(tmp_path: Path) -> Non
     assert made.ends["score "].to_list() == [""]
 
 
+def test_minified_code_may_be_broken_into_lines_and_words_are_left_alone(tmp_path: Path) -> None:
+    scored = ScoredLake(tmp_path, {"teaching": {"cutoff": {"lower": 1.0}}})
+    scored.add("crawl-0", ["a"], texts=["let{fade:n,jobName:t,runs:l,forceCount:a}=e,c=l.length"])
+    scored.add("crawl-1", ["b"], texts=["a sentence of words"])
+    for shard, document in (("crawl-0", "a"), ("crawl-1", "b")):
+        scored.score("teaching", shard, {document: 2.0})
+    shown = kept_and_dropped(scored.lake, scored.cut("teaching").record, scored.project, ["crawl-0", "crawl-1"]).around[
+        "kept"
+    ]
+    pieces = {len(piece) for piece in shown[0].split("\N{ZERO WIDTH SPACE}")}
+    assert (max(pieces), shown[1]) == (20, "a sentence of words")
+
+
 @pytest.mark.parametrize(
     ("items", "found"),
     [
