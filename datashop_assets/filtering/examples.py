@@ -9,22 +9,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from datashop_assets.example_texts import EXAMPLES, beginnings
 from datashop_assets.filtering.candidates import candidates
 from datashop_assets.filtering.cutoff import CutoffRecord, Reason, bounds_of
 from datashop_assets.filtering.filter import reason_of
 from datashop_assets.project import Project
-from datashop_assets.records import DOCUMENTS
 from datashop_assets.seams import Lake
 
 # Shards that examples are taken from, spread over the crawl: their scores are read, and the texts that are shown.
 EXAMPLE_SHARDS = 8
-# So few and so short that the UI shows the table at once: it hides Markdown of more than 1,000 characters in a dialog.
-EXAMPLES = 3
-EXAMPLE_CHARS = 80
-# A line may break after so many characters without a blank, as minified code has them: else the one column pushes the
-# other out of the page.
-UNBROKEN = r"(\S{20})"
-BREAK = "\N{ZERO WIDTH SPACE}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ def kept_and_dropped(lake: Lake, record: CutoffRecord, project: Project, shards:
     sides = [ranked.filter(kept) for kept in (pl.col("kept"), ~pl.col("kept"))]
     around = [side.sort("distance", "id").head(EXAMPLES) for side in sides]
     ends = [side.sort("distance", "id", descending=[True, False]).head(EXAMPLES) for side in sides]
-    texts = _texts(lake, pl.concat([*around, *ends]).select("shard", "id").unique())
+    texts = beginnings(lake, pl.concat([*around, *ends]).select("shard", "id").unique())
     return Examples(_side_by_side(around, texts), _side_by_side(ends, texts))
 
 
@@ -70,16 +63,6 @@ def _distance(record: CutoffRecord, source: str) -> pl.Expr:
     distances = [(pl.col("key") - bound).abs() for bound in (bounds.lower, bounds.upper) if bound is not None]
     nearest = pl.min_horizontal(distances) if distances else pl.lit(None, pl.Float64)
     return pl.when(nearest.is_finite()).then(nearest).cast(pl.Float32)
-
-
-def _texts(lake: Lake, wanted: pl.DataFrame) -> pl.DataFrame:
-    """The beginnings of the wanted documents' texts: [shard, id, text]."""
-    shards = wanted["shard"].unique().to_list()
-    if not shards:
-        return DOCUMENTS.empty().select("shard", "id", "text")
-    rows = lake.scan(DOCUMENTS, {"shard": shards}).filter(pl.col("id").is_in(wanted["id"].to_list()))
-    beginning = pl.col("text").str.head(EXAMPLE_CHARS).str.replace_all(UNBROKEN, f"${{1}}{BREAK}")
-    return rows.select("shard", "id", beginning).collect()
 
 
 def _side_by_side(sides: Sequence[pl.DataFrame], texts: pl.DataFrame) -> pl.DataFrame:

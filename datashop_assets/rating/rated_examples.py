@@ -5,13 +5,10 @@ What belongs here: choosing and reading a few of them. What does not: figures of
 
 import polars as pl
 
+from datashop_assets.example_texts import EXAMPLES, beginnings
 from datashop_assets.rating.lens import Lens
-from datashop_assets.records import ANNOTATIONS, DOCUMENTS
+from datashop_assets.records import ANNOTATIONS
 from datashop_assets.seams import Lake
-
-# So few and so short that the UI shows the table at once: it hides Markdown of more than 1,000 characters in a dialog.
-EXAMPLES = 3
-EXAMPLE_CHARS = 80
 
 
 def best_and_worst(lake: Lake, lens: Lens) -> pl.DataFrame:
@@ -25,12 +22,7 @@ def best_and_worst(lake: Lake, lens: Lens) -> pl.DataFrame:
     )
     best, worst = pl.collect_all([rows.head(EXAMPLES), rows.reverse().head(EXAMPLES)])
     ids = pl.concat([best, worst]).select("shard", "id").unique()
-    texts = (
-        lake.scan(DOCUMENTS, {"shard": ids["shard"].unique().to_list()})
-        .filter(pl.col("id").is_in(ids["id"].to_list()))
-        .select("shard", "id", pl.col("text").str.head(EXAMPLE_CHARS))
-        .collect()
-    )
+    texts = beginnings(lake, ids)
     named = [
         _named(side, texts, name, blank)
         for side, name, blank in ((best, "best rated", ""), (worst, "worst rated", " "))

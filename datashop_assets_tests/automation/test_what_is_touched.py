@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import polars as pl
 import pytest
 
-from datashop_assets.filtering.examples import EXAMPLES
+from datashop_assets.example_texts import EXAMPLES
 from datashop_assets.records import DOCUMENTS, FILTERED, SCORES, TableSpec
 from datashop_assets_tests.worlds import World
 from resources.lake import DeltaLake
@@ -52,7 +52,7 @@ def forbid_texts(monkeypatch: pytest.MonkeyPatch) -> None:
         return wanted.with_columns(text=pl.lit("a text"))
 
     monkeypatch.setattr(DeltaLake, "scan", guarded)
-    monkeypatch.setattr("datashop_assets.filtering.examples._texts", shown)
+    monkeypatch.setattr("datashop_assets.filtering.examples.beginnings", shown)
 
 
 def changed(world: World, before: Mapping[str, int | None]) -> set[str]:
